@@ -1,0 +1,3 @@
+from webapp.core.jobs.models import Job
+
+__all__ = ["Job"]

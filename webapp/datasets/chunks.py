@@ -1,0 +1,122 @@
+"""Cut a document's text into passages: whole paragraphs, never a cut citation, no word lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from webapp.citations import find_citations
+
+MIN_WORDS = 120
+MAX_WORDS = 220
+# A heading is one short line that ends like no sentence does: "II. Analysis", "A. The contract", "BACKGROUND".
+_HEADING_WORDS = 12
+_CITATION_REACH = 80  # characters: no citation is longer
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Some paragraphs that belong together. `heading` opens it and may be empty; `body` is the rest."""
+
+    heading: str
+    body: str
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(filter(None, (self.heading, self.body)))
+
+
+def passages(text: str, *, min_words: int = MIN_WORDS, max_words: int = MAX_WORDS) -> list[Passage]:
+    """`text` as passages of about `min_words` to `max_words` words, in order.
+
+    A paragraph is cut only if it alone is over `max_words`: at a sentence's end, or between two words where a
+    single sentence is that long. The passages together hold exactly the words of `text`.
+    """
+    done: list[Passage] = []
+    parts: list[str] = []
+    words = 0
+    for paragraph in paragraphs(text):
+        for part in _cut(paragraph, max_words):
+            size = len(part.split())
+            opens_section = is_heading(part) and words >= min_words
+            if parts and (opens_section or words >= min_words or words + size > max_words):
+                parts, words = _finish(done, parts)
+            parts.append(part)
+            words += size
+    if parts:
+        parts, _ = _finish(done, parts)
+        if parts:
+            done.append(Passage(heading="", body="\n\n".join(parts)))
+    return done
+
+
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of `text`, which blank lines separate, each on one line with single spaces."""
+    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text) if block.strip()]
+
+
+def is_heading(paragraph: str) -> bool:
+    """Whether `paragraph` reads as a heading rather than as a sentence."""
+    if len(paragraph.split()) > _HEADING_WORDS:
+        return False
+    return not paragraph.rstrip("”\"')]").endswith((".", ",", ";", ":", "?", "!"))
+
+
+def _finish(done: list[Passage], parts: list[str]) -> tuple[list[str], int]:
+    """Add `parts` to `done` as one passage; give back the headings at its end, which belong to what follows."""
+    end = len(parts)
+    while end and is_heading(parts[end - 1]):
+        end -= 1
+    start = 0
+    while start < end and is_heading(parts[start]):
+        start += 1
+    if end:
+        done.append(Passage(heading="\n\n".join(parts[:start]), body="\n\n".join(parts[start:end])))
+    return parts[end:], sum(len(part.split()) for part in parts[end:])
+
+
+def _cut(paragraph: str, max_words: int) -> Iterator[str]:
+    """`paragraph` whole, or in pieces of at most `max_words` words where a cut is possible."""
+    while len(paragraph.split()) > max_words:
+        at = _last_cut(paragraph, max_words)
+        if at is None:
+            break
+        yield paragraph[:at].rstrip()
+        paragraph = paragraph[at:].lstrip()
+    yield paragraph
+
+
+def _last_cut(paragraph: str, max_words: int) -> int | None:
+    """Where to cut: after the last sentence that fits, else after the last word that does."""
+    spaces = [match.start() for match in re.finditer(" ", paragraph)][:max_words]
+    for at in reversed(spaces[max_words // 4 :]):
+        if _ends_sentence(paragraph, at) and not _splits_citation(paragraph, at):
+            return at
+    for at in reversed(spaces):
+        if not _splits_citation(paragraph, at):
+            return at
+    return None
+
+
+_ABBREVIATION = re.compile(
+    r"(?:\b[A-Za-z]|\b(?:v|vs|No|Nos|Inc|Co|Corp|Ltd|LLC|Mr|Mrs|Ms|Dr|Jr|Sr|St|Cir|Ct|Fed|Civ|Crim|Proc|Evid|Supp|"
+    r"Ed|Art|art|App|Rev|Stat|Id|id|Cf|cf|Ex|Dist|Bd|Dept|Univ|Ass'n|Ass’n|Nat’l|Int’l|Amdt|Const|cl|pp|p|n|al))\.$"
+)
+
+
+def _ends_sentence(paragraph: str, at: int) -> bool:
+    """Whether the space at `at` stands between two sentences."""
+    before, after = paragraph[max(0, at - 12) : at], paragraph[at + 1 : at + 2]
+    ends = re.search(r"[.?!][”\"’')\]]*$", before)
+    return bool(ends) and not after.islower() and not after.isdigit() and not _ABBREVIATION.search(before)
+
+
+def _splits_citation(paragraph: str, at: int) -> bool:
+    """Whether a citation reaches across `at`. Looks only as far as one can reach, whatever the paragraph's size."""
+    start = max(0, at - _CITATION_REACH)
+    window = paragraph[start : at + _CITATION_REACH]
+    if any(citation.start < at - start < citation.end for citation in find_citations(window)):
+        return True
+    # A sign or a code and its number are found apart but read as one.
+    return bool(re.search(r"(?:§|\bsecs?|\bv\.|\bat|C\.|USC|CFR|Proc\.|P\.|Evid\.)$", paragraph[start:at]))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from webapp.adapters.models import AdapterVersion, VersionState
+from webapp.audit import services as audit
+from webapp.core.errors import Conflict
+from webapp.serving.models import Deployment
+from webapp.tenants.models import Membership, Tenant
+from webapp.tenants.permissions import Action, require
+
+
+@transaction.atomic
+def put_live(*, member: Membership, version: AdapterVersion) -> Deployment:
+    """Make an approved version the one that answers the firm's programs, in place of what was live.
+
+    Raises Conflict when it is not approved or already live.
+    """
+    require(member, Action.RELEASE)
+    if version.state != VersionState.APPROVED:
+        raise Conflict(f"{version} is not approved; approve it before you put it live.")
+    before = _end_current(member)
+    if before is not None and before.version_id == version.id:
+        raise Conflict(f"{version} is already live.")
+    deployment: Deployment = Deployment.objects.create(
+        tenant_id=member.tenant_id, version=version, put_live_by=member
+    )
+    audit.record(
+        tenant_id=member.tenant_id,
+        actor=member,
+        action="version.put_live",
+        target=version,
+        label=str(version),
+        sha256=version.sha256,
+    )
+    return deployment
+
+
+@transaction.atomic
+def take_off(*, member: Membership) -> None:
+    """Leave the firm without a live adapter: its programs get an error that says so, never the base."""
+    require(member, Action.RELEASE)
+    before = _end_current(member)
+    if before is None:
+        raise Conflict("Nothing is live.")
+    audit.record(
+        tenant_id=member.tenant_id,
+        actor=member,
+        action="version.taken_off",
+        target=before.version,
+        label=str(before.version),
+    )
+
+
+def _end_current(member: Membership) -> Deployment | None:
+    """End what is live. The firm's row is locked first, so that two people cannot both put something live."""
+    Tenant.objects.select_for_update().get(id=member.tenant_id)
+    current: Deployment | None = (
+        Deployment.objects.of(member.tenant_id)
+        .select_related("version__adapter")
+        .filter(live_until=None)
+        .first()
+    )
+    if current is not None:
+        current.live_until = timezone.now()
+        current.save(update_fields=["live_until"])
+    return current

@@ -1,0 +1,12 @@
+from typing import Any
+
+from django.http import HttpRequest
+
+from webapp.tenants.permissions import ALLOWED, Action, Role
+
+
+def firm(request: HttpRequest) -> dict[str, Any]:
+    """For every template: who looks at it, and what they may do (`may.TRAIN`)."""
+    member = getattr(request, "member", None)
+    allowed = ALLOWED[Role(member.role)] if member else frozenset()
+    return {"member": member, "may": {action.name: action in allowed for action in Action}}

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import uuid
+
+from django.db.models import QuerySet
+
+from webapp.core.errors import NotFound
+from webapp.core.tenancy import key_scope, member_scope
+from webapp.tenants.keys import digest
+from webapp.tenants.models import ApiKey, Membership, Tenant, User
+
+
+def membership_of(user: User) -> Membership | None:
+    """The person's place in their firm, with the firm; None for somebody who belongs to none."""
+    with member_scope(user.pk):
+        membership = Membership.objects.filter(user=user).first()
+    return membership
+
+
+def tenant(tenant_id: uuid.UUID) -> Tenant:
+    """The firm itself. Call it inside the firm's scope: elsewhere row security hides it."""
+    return Tenant.objects.get(id=tenant_id)
+
+
+def key_by_secret(secret: str) -> ApiKey | None:
+    """The live API key with this secret. Its member is not loaded: that needs the firm's scope."""
+    key_hash = digest(secret)
+    with key_scope(key_hash):
+        key: ApiKey | None = ApiKey.objects.filter(key_hash=key_hash, revoked_at=None).first()
+    return key
+
+
+def member(tenant_id: uuid.UUID, member_id: uuid.UUID) -> Membership:
+    found: Membership | None = (
+        Membership.objects.of(tenant_id).select_related("user", "tenant").filter(id=member_id).first()
+    )
+    if found is None or not found.user.is_active:
+        raise NotFound
+    return found
+
+
+def members(tenant_id: uuid.UUID) -> QuerySet[Membership]:
+    return Membership.objects.of(tenant_id).select_related("user").order_by("created_at")
+
+
+def api_keys(member: Membership, *, everyone: bool) -> QuerySet[ApiKey]:
+    keys = ApiKey.objects.of(member.tenant_id).select_related("member__user").order_by("-created_at")
+    return keys if everyone else keys.filter(member=member)
+
+
+def api_key(member: Membership, key_id: uuid.UUID, *, everyone: bool) -> ApiKey:
+    key = api_keys(member, everyone=everyone).filter(id=key_id).first()
+    if key is None:
+        raise NotFound
+    return key
