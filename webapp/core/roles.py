@@ -17,10 +17,14 @@ def grant(**_: Any) -> None:
         cursor.execute("SELECT current_user")
         if cursor.fetchone()[0] == APP_ROLE:
             return
-        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APP_ROLE])
-        if cursor.fetchone() is None:
-            cursor.execute(f"CREATE ROLE {APP_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS")
-        cursor.execute(f"GRANT {APP_ROLE} TO CURRENT_USER")
+        # Roles belong to the whole server: several databases may be migrated at once.
+        cursor.execute(
+            f"""DO $$ BEGIN CREATE ROLE {APP_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS;
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"""
+        )
+        cursor.execute("SELECT pg_has_role(current_user, %s, 'MEMBER')", [APP_ROLE])
+        if not cursor.fetchone()[0]:
+            cursor.execute(f"GRANT {APP_ROLE} TO CURRENT_USER")
         cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}")
         cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP_ROLE}")
         cursor.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {APP_ROLE}")
