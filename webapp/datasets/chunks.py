@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from webapp.citations import find_citations
 
 MIN_WORDS = 120
 MAX_WORDS = 220
-# A heading is one short line that ends like no sentence does: "II. Analysis", "A. The contract", "BACKGROUND".
+# A heading is one short line that ends like no sentence does: "II. Analysis", "BACKGROUND".
 _HEADING_WORDS = 12
+_HEADINGS = 3  # in a row; more are a list
+_CLOSING = "\u201d\u2019\"')]"
 _CITATION_REACH = 80  # characters: no citation is longer
 
 
@@ -33,22 +35,19 @@ def passages(text: str, *, min_words: int = MIN_WORDS, max_words: int = MAX_WORD
     A paragraph is cut only if it alone is over `max_words`: at a sentence's end, or between two words where a
     single sentence is that long. The passages together hold exactly the words of `text`.
     """
-    done: list[Passage] = []
+    done: list[list[str]] = []
     parts: list[str] = []
-    words = 0
     for paragraph in paragraphs(text):
         for part in _cut(paragraph, max_words):
-            size = len(part.split())
-            opens_section = is_heading(part) and words >= min_words
-            if parts and (opens_section or words >= min_words or words + size > max_words):
-                parts, words = _finish(done, parts)
+            words = _words(parts)
+            if words >= min_words or words + _words([part]) > max_words:
+                parts = _finish(done, parts)
             parts.append(part)
-            words += size
-    if parts:
-        parts, _ = _finish(done, parts)
-        if parts:
-            done.append(Passage(heading="", body="\n\n".join(parts)))
-    return done
+    if done and _words(parts) < min_words // 4:
+        done[-1] += parts  # a signature or a stray heading is no passage of its own
+    elif parts:
+        done.append(parts)
+    return [_passage(parts) for parts in done]
 
 
 def paragraphs(text: str) -> list[str]:
@@ -60,20 +59,26 @@ def is_heading(paragraph: str) -> bool:
     """Whether `paragraph` reads as a heading rather than as a sentence."""
     if len(paragraph.split()) > _HEADING_WORDS:
         return False
-    return not paragraph.rstrip("”\"')]").endswith((".", ",", ";", ":", "?", "!"))
+    return not paragraph.rstrip(_CLOSING).endswith((".", ",", ";", ":", "?", "!"))
 
 
-def _finish(done: list[Passage], parts: list[str]) -> tuple[list[str], int]:
-    """Add `parts` to `done` as one passage; give back the headings at its end, which belong to what follows."""
+def _words(parts: Sequence[str]) -> int:
+    return sum(len(part.split()) for part in parts)
+
+
+def _passage(parts: list[str]) -> Passage:
+    opening = next((i for i, part in enumerate(parts[:_HEADINGS]) if not is_heading(part)), 0)
+    return Passage(heading="\n\n".join(parts[:opening]), body="\n\n".join(parts[opening:]))
+
+
+def _finish(done: list[list[str]], parts: list[str]) -> list[str]:
+    """Move `parts` to `done`; give back the headings at their end, which belong to what follows."""
     end = len(parts)
-    while end and is_heading(parts[end - 1]):
+    while end > max(0, len(parts) - _HEADINGS) and is_heading(parts[end - 1]):
         end -= 1
-    start = 0
-    while start < end and is_heading(parts[start]):
-        start += 1
     if end:
-        done.append(Passage(heading="\n\n".join(parts[:start]), body="\n\n".join(parts[start:end])))
-    return parts[end:], sum(len(part.split()) for part in parts[end:])
+        done.append(parts[:end])
+    return parts[end:]
 
 
 def _cut(paragraph: str, max_words: int) -> Iterator[str]:
@@ -101,19 +106,19 @@ def _last_cut(paragraph: str, max_words: int) -> int | None:
 
 _ABBREVIATION = re.compile(
     r"(?:\b[A-Za-z]|\b(?:v|vs|No|Nos|Inc|Co|Corp|Ltd|LLC|Mr|Mrs|Ms|Dr|Jr|Sr|St|Cir|Ct|Fed|Civ|Crim|Proc|Evid|Supp|"
-    r"Ed|Art|art|App|Rev|Stat|Id|id|Cf|cf|Ex|Dist|Bd|Dept|Univ|Ass'n|Ass’n|Nat’l|Int’l|Amdt|Const|cl|pp|p|n|al))\.$"
+    r"Ed|Art|art|App|Rev|Stat|Id|id|Cf|cf|Ex|Dist|Bd|Dept|Univ|Ass'n|Amdt|Const|cl|pp|p|n|al))\.$"
 )
 
 
 def _ends_sentence(paragraph: str, at: int) -> bool:
     """Whether the space at `at` stands between two sentences."""
     before, after = paragraph[max(0, at - 12) : at], paragraph[at + 1 : at + 2]
-    ends = re.search(r"[.?!][”\"’')\]]*$", before)
-    return bool(ends) and not after.islower() and not after.isdigit() and not _ABBREVIATION.search(before)
+    ends = before.rstrip(_CLOSING).endswith((".", "?", "!")) and not _ABBREVIATION.search(before)
+    return ends and not after.islower() and not after.isdigit()
 
 
 def _splits_citation(paragraph: str, at: int) -> bool:
-    """Whether a citation reaches across `at`. Looks only as far as one can reach, whatever the paragraph's size."""
+    """Whether a citation reaches across `at`. Looks only as far as one can reach."""
     start = max(0, at - _CITATION_REACH)
     window = paragraph[start : at + _CITATION_REACH]
     if any(citation.start < at - start < citation.end for citation in find_citations(window)):
