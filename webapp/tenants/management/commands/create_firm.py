@@ -2,6 +2,7 @@ import secrets
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
 from webapp.core.errors import AppError
 from webapp.core.tenancy import tenant_scope
@@ -21,16 +22,17 @@ class Command(BaseCommand):
         if User.objects.filter(email__iexact=email).exists():
             raise CommandError("Somebody already signs in with this e-mail address.")
         try:
-            tenant = services.create_firm(name=options["name"])
-            with tenant_scope(tenant.id):
-                services.add_member(
-                    tenant_id=tenant.id,
-                    by=None,
-                    email=email,
-                    name="",
-                    role=Role.ADMIN,
-                    password=password,
-                )
+            with transaction.atomic():
+                tenant = services.create_firm(name=options["name"])
+                with tenant_scope(tenant.id):
+                    services.add_member(
+                        tenant_id=tenant.id,
+                        by=None,
+                        email=email,
+                        name="",
+                        role=Role.ADMIN,
+                        password=password,
+                    )
         except AppError as error:
             raise CommandError(" ".join([error.message, *error.fields.values()])) from None
         self.stdout.write(f"{tenant.name} is ready: {email} signs in with {password}")
