@@ -1,0 +1,148 @@
+"""A model, its text side, its adapters and its thread, put together; requests in, answers out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.serving.adapter_bank import AdapterBank
+from workers.serving.config import LlamaConfig
+from workers.serving.errors import EngineError, StartError
+from workers.serving.kv_cache import KVPool
+from workers.serving.llama import Llama
+from workers.serving.sampler import Sampler
+from workers.serving.scheduler import Scheduler
+from workers.serving.sequence import Delta, Event, Failed, Sequence
+from workers.serving.text import Detokenizer, StopStrings, TextModel
+
+BASE_NAME = "base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """How large the engine may grow. `max_model_len` and `kv_cache_tokens` count tokens."""
+
+    model: Path
+    adapters_root: Path | None = None
+    max_model_len: int | None = None
+    max_loras: int = 64
+    max_num_seqs: int = 32
+    kv_cache_tokens: int = 65_536
+
+
+class Engine:
+    """One base model with its adapters. Start it, ask `generate`, stop it."""
+
+    def __init__(self, options: EngineOptions, on_broken: Callable[[], None] = lambda: None) -> None:
+        config = LlamaConfig.read(options.model)
+        self.context = _context(config, options.max_model_len)
+        self.text = TextModel(options.model)
+        self._stop_tokens = config.stop_tokens
+        self._vocabulary = config.vocabulary
+        self.adapters = AdapterBank(
+            config, base_name=BASE_NAME, root=options.adapters_root, places=options.max_loras
+        )
+        self.scheduler = Scheduler(
+            Llama.load(options.model, config, self.context),
+            KVPool(config, max(options.kv_cache_tokens, self.context)),
+            max_running=options.max_num_seqs,
+            on_broken=on_broken,
+        )
+
+    def check_model(self, name: str) -> None:
+        """Raises EngineError (404) unless the base or a loaded adapter has this name."""
+        if name != BASE_NAME:
+            self.adapters.release(self.adapters.acquire(name))
+
+    def generate(
+        self, model: str, prompt: list[int], *, limit: int | None, sampler: Sampler, stops: list[str]
+    ) -> Answer:
+        """Start answering `prompt`; `limit` new tokens at most, None for what the context holds.
+
+        Raises EngineError: 404 for an unknown model, 400 for a prompt that does not fit.
+        """
+        max_tokens = self._room(prompt, limit)
+        adapter = None if model == BASE_NAME else self.adapters.acquire(model)
+        answer = Answer(self.scheduler, len(prompt))
+        answer.sequence = Sequence(
+            tokens=prompt,
+            max_tokens=max_tokens,
+            sampler=sampler,
+            detokenizer=Detokenizer(self.text),
+            stops=StopStrings(stops),
+            stop_tokens=self._stop_tokens,
+            adapter=adapter,
+            report=answer.post,
+            ended=lambda: self.adapters.release(adapter) if adapter else None,
+        )
+        self.scheduler.submit(answer.sequence)
+        return answer
+
+    def _room(self, prompt: list[int], limit: int | None) -> int:
+        """How many new tokens are allowed. Raises EngineError where prompt and answer don't fit."""
+        if not prompt:
+            raise EngineError("The prompt is empty: write something.", param="prompt")
+        if not all(0 <= token < self._vocabulary for token in prompt):
+            raise EngineError(f"Token ids go from 0 to {self._vocabulary - 1}.", param="prompt")
+        left = self.context - len(prompt)
+        if left < 1:
+            raise EngineError(
+                f"The prompt has {len(prompt)} tokens and the model's context holds {self.context}, with at "
+                "least one for the answer: shorten the prompt.",
+                code="context_length_exceeded",
+            )
+        if limit is not None and limit > left:
+            raise EngineError(
+                f"The prompt has {len(prompt)} tokens and up to {limit} more are asked for, but the model's "
+                f"context holds {self.context}: ask for at most {left}, or shorten the prompt.",
+                param="max_tokens",
+                code="context_length_exceeded",
+            )
+        return left if limit is None else limit
+
+
+class Answer:
+    """One answer as it grows, read from the event loop that asked for it."""
+
+    sequence: Sequence
+
+    def __init__(self, scheduler: Scheduler, prompt_tokens: int) -> None:
+        self._scheduler = scheduler
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self.prompt_tokens = prompt_tokens
+        self.completion_tokens = 0
+        self._finished = False
+
+    def post(self, event: Event) -> None:
+        """Called from the engine's thread."""
+        self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+
+    async def deltas(self) -> AsyncIterator[Delta]:
+        """The pieces of text, up to the one with a finish reason. Raises EngineError if the engine fails."""
+        while not self._finished:
+            event = await self._events.get()
+            if isinstance(event, Failed):
+                self._finished = True
+                raise EngineError(event.message, status=500, kind="server_error")
+            self.completion_tokens = event.completion_tokens
+            self._finished = event.finish_reason is not None
+            yield event
+
+    def close(self) -> None:
+        """Give up the rest of the answer, if there is any: nobody will read it."""
+        if not self._finished:
+            self._scheduler.cancel(self.sequence)
+
+
+def _context(config: LlamaConfig, wanted: int | None) -> int:
+    if wanted is None:
+        return config.context
+    if not 2 <= wanted <= config.context:
+        raise StartError(
+            f"The context (--max-model-len) must be from 2 to this model's {config.context} tokens; "
+            f"{wanted} was given."
+        )
+    return wanted
