@@ -5,6 +5,7 @@ import django
 from webapp.celery import app
 
 django.setup()
-app.autodiscover_tasks(["workers"], force=True)
 
-__all__ = ["app"]
+from workers.tasks import build_dataset, extract_document, relay, train_adapter  # noqa: E402  # needs Django
+
+__all__ = ["app", "build_dataset", "extract_document", "relay", "train_adapter"]

@@ -1,0 +1,104 @@
+"""What a test needs to begin with, made by the product's own services."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable
+
+from tests.conftest import Firm
+from webapp.adapters import services as adapters
+from webapp.adapters.models import AdapterVersion
+from webapp.core import storage
+from webapp.core.jobs import services as jobs
+from webapp.core.jobs.models import Job, JobKind, JobState
+from webapp.core.tenancy import tenant_scope
+from webapp.datasets import selectors as dataset_selectors
+from webapp.datasets import services as datasets
+from webapp.datasets.examples import ExampleDraft
+from webapp.datasets.models import Dataset
+from webapp.documents import services as documents
+from webapp.documents.models import Document
+from webapp.tenants.models import Membership
+from webapp.training.models import TrainingRun
+from webapp.training.spec import TrainingSpec
+
+_serial = itertools.count(1)
+
+
+def end_job(
+    job: Job,
+    state: JobState = JobState.SUCCEEDED,
+    message: str = "",
+    record: Callable[[], None] = lambda: None,
+) -> None:
+    """Bring a waiting job to an end as a worker does; `record` runs in the same transaction."""
+    while claim := jobs.claim(JobKind(job.kind), worker="test"):
+        with tenant_scope(claim.tenant_id):
+            jobs.finish(claim, state, message=message)
+            if claim.job_id == job.id:
+                record()
+    job.refresh_from_db()
+
+
+def ready_document(firm: Firm, *, by: Membership | None = None, text: str = "See 539 U. S. 306.") -> Document:
+    with tenant_scope(firm.tenant.id):
+        member = by or next(iter(firm.people.values()))
+        document = documents.upload(member=member, name=f"brief-{next(_serial)}.txt", data=text.encode())
+        end_job(
+            document.job,
+            record=lambda: documents.record_text(document=document, text=text, pages=1, kind="txt"),
+        )
+    return document
+
+
+def ready_dataset(firm: Firm, *, by: Membership | None = None) -> Dataset:
+    chosen = [ready_document(firm, by=by) for _ in range(2)]
+    with tenant_scope(firm.tenant.id):
+        member = by or next(iter(firm.people.values()))
+        dataset = datasets.create(
+            member=member, name=f"Briefs {next(_serial)}", document_ids=[row.id for row in chosen]
+        )
+        draft = ExampleDraft(kind="cite", prompt="See 539 US 306.", completion="See 539 U. S. 306.")
+        drafts = [(part.document, part.split, [draft]) for part in dataset_selectors.parts(dataset)]
+        end_job(dataset.job, record=lambda: datasets.record_examples(dataset=dataset, drafts=drafts))
+    return dataset
+
+
+def queued_run(firm: Firm, *, by: Membership | None = None, adapter_name: str = "briefs") -> TrainingRun:
+    """A run as `training.services.start` leaves it, but for the base model: a test database has none."""
+    dataset = ready_dataset(firm, by=by)
+    with tenant_scope(firm.tenant.id):
+        run_id = uuid.uuid4()
+        job = jobs.enqueue(JobKind.TRAIN, tenant_id=firm.tenant.id, object_id=run_id)
+        run: TrainingRun = TrainingRun.objects.create(
+            id=run_id,
+            tenant=firm.tenant,
+            adapter_name=adapter_name,
+            dataset=dataset,
+            preset="quick",
+            spec=TrainingSpec().as_dict(),
+            base_model="tiny",
+            started_by=by or next(iter(firm.people.values())),
+            job=job,
+        )
+    return run
+
+
+def candidate(firm: Firm, *, by: Membership | None = None, adapter_name: str = "briefs") -> AdapterVersion:
+    """A version that waits for a decision. Its folder holds no weights."""
+    run = queued_run(firm, by=by, adapter_name=adapter_name)
+    version_id = uuid.uuid4()
+    storage.adapter_dir(firm.tenant.id, version_id).mkdir(parents=True)
+    with tenant_scope(firm.tenant.id):
+        end_job(run.job)
+        return adapters.add_version(run=run, version_id=version_id, sha256="0" * 64, size=1)
+
+
+def approved(
+    firm: Firm, *, by: Membership, approver: Membership, adapter_name: str = "briefs"
+) -> AdapterVersion:
+    version = candidate(firm, by=by, adapter_name=adapter_name)
+    with tenant_scope(firm.tenant.id):
+        adapters.decide(member=approver, version=version, decision="approved")
+    return version
