@@ -6,10 +6,8 @@ import logging
 import os
 import socket
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from django.db import close_old_connections, connection
 
@@ -18,6 +16,7 @@ from webapp.core.jobs import services as jobs
 from webapp.core.jobs.models import Job, JobKind, JobState
 from webapp.core.jobs.services import Claim, LeaseLost
 from webapp.core.tenancy import tenant_scope
+from webapp.core.traces import frames_only
 
 log = logging.getLogger(__name__)
 
@@ -111,15 +110,6 @@ def _end(
             kind=claim.kind,
             object=str(claim.object_id),
         )
-
-
-def frames_only(error: BaseException) -> str:
-    """A traceback without messages or source lines: an exception's message may quote a document."""
-    frames = [
-        f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-    ][-12:]
-    return "\n".join([*frames, f"{type(error).__module__}.{type(error).__qualname__}"])
 
 
 @contextmanager
