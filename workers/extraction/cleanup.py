@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-EDGE = 3  # lines at the top and at the bottom of a page among which its head and foot are looked for
+EDGE = 2  # lines at the top and at the bottom of a page among which its head and foot are looked for
 REPEATS = 3  # pages on which a head must stand to be one
 HEAD_WORDS = 15
 SHORT = 0.7  # of the page's width: where the next word would have fitted, the break was meant
@@ -62,8 +62,8 @@ def _without_heads(pages: list[list[Line]]) -> list[list[Line]]:
     kept = []
     for number, page in enumerate(pages):
         dropped = {at for at in _edges(page) if _mark(page[at]) in heads}
-        if number == 0:
-            dropped -= set(range(EDGE))  # a title that later pages repeat as their head stays
+        if number == 0:  # a title that later pages repeat as their head stays
+            dropped -= {at for at in range(min(EDGE, len(page))) if _mark(page[at])}
         kept.append([line for at, line in enumerate(page) if at not in dropped])
     return kept
 
