@@ -1,0 +1,70 @@
+"""What every resource has in common: one transaction that sees one firm, from the handler to the last field."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponseBase
+from drf_spectacular.utils import extend_schema
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import GenericViewSet
+
+from webapp.core.errors import NotFound
+from webapp.core.tenancy import tenant_scope
+from webapp.tenants.models import Membership
+from webapp.tenants.permissions import Action, require
+
+M = TypeVar("M", bound=Model)
+
+
+class FirmViewSet(GenericViewSet[M]):
+    """A resource of the caller's firm. `member` is who calls; objects are fetched through their gates alone."""
+
+    parser_classes = [JSONParser]
+    lookup_field = "id"
+    lookup_value_converter = "uuid"
+
+    @property
+    def member(self) -> Membership:
+        member: Membership = self.request.auth
+        return member
+
+    @property
+    def tenant_id(self) -> uuid.UUID:
+        tenant_id: uuid.UUID = self.member.tenant_id
+        return tenant_id
+
+    @property
+    def object_id(self) -> uuid.UUID:
+        object_id: uuid.UUID = self.kwargs["id"]
+        return object_id
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # The framework answers exceptions inside dispatch, so the scope is left there too: see below.
+        with ExitStack() as self._scope:
+            return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self._scope.enter_context(tenant_scope(self.tenant_id))
+        require(self.member, Action.VIEW)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        self._scope.__exit__(type(exc), exc, exc.__traceback__)  # undo what was written, then answer
+        return super().handle_exception(exc)
+
+
+class Nowhere(APIView):
+    """Any other path below the API: JSON, as everything here."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        raise NotFound("There is no such route; /api/v1/docs/ lists all of them.")
+
+    post = put = patch = delete = get

@@ -1,0 +1,76 @@
+"""Errors in OpenAI's shape, so that their clients raise what their users expect."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import JsonResponse
+
+from webapp.core.errors import AppError
+from webapp.tenants import bearer
+
+TYPES = {
+    HTTPStatus.UNAUTHORIZED: "authentication_error",
+    HTTPStatus.FORBIDDEN: "permission_error",
+    HTTPStatus.NOT_FOUND: "not_found_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "service_unavailable_error",
+}
+
+
+class InvalidKey(AppError):
+    code = "invalid_api_key"
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self, message: str = bearer.WRONG_KEY) -> None:
+        super().__init__(message)
+
+
+class WrongMethod(AppError):
+    code = "method_not_allowed"
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
+class NoLiveAdapter(AppError):
+    """404 and not 409, which OpenAI's clients would send again."""
+
+    code = "no_live_adapter"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("Your firm has no live adapter; ask an approver to put one live.")
+
+
+class ModelNotFound(AppError):
+    code = "model_not_found"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Your firm has no approved adapter of this name; GET /v1/models lists those that can be named, "
+            "and an empty model means the live one.",
+            fields={"model": "There is no such model."},
+        )
+
+
+class Fault(AppError):
+    code = "server_error"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self) -> None:
+        super().__init__("Something went wrong on our side; send the request again, or tell your operator.")
+
+
+def body(error: AppError) -> dict[str, Any]:
+    """`{"error": {"message", "type", "param", "code"}}`."""
+    other = "server_error" if error.status.is_server_error else "invalid_request_error"
+    kind = TYPES.get(error.status, other)
+    param = next(iter(error.fields), None)
+    return {"error": {"message": error.message, "type": kind, "param": param, "code": error.code}}
+
+
+def response(error: AppError) -> JsonResponse:
+    answer = JsonResponse(body(error), status=error.status)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        answer["WWW-Authenticate"] = 'Bearer realm="housestyle"'
+    return answer

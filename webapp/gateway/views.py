@@ -1,0 +1,148 @@
+"""`/v1/...` for OpenAI's clients: the API key decides the firm, and with it the adapter that answers.
+
+Nothing here holds a database transaction while the engine works: the key and the adapter are looked up in
+short ones, and the answer then streams without any.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from functools import wraps
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http.request import RequestDataTooBig
+from django.views.decorators.csrf import csrf_exempt
+
+from webapp.adapters.models import AdapterVersion
+from webapp.core.errors import AppError, Invalid, NotFound
+from webapp.core.tenancy import tenant_scope
+from webapp.core.traces import frames_only
+from webapp.gateway import errors, requests, selectors
+from webapp.serving import selectors as serving
+from webapp.serving.engine import Event, Route, engine
+from webapp.tenants import bearer
+from webapp.tenants.models import Membership
+from webapp.tenants.permissions import Action, require
+
+log = logging.getLogger(__name__)
+
+View = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+
+def endpoint(method: str) -> Callable[[View], View]:
+    """A route that speaks OpenAI's errors whatever happens. Keys come in a header, so CSRF has no hold on it."""
+
+    def decorate(view: View) -> View:
+        @csrf_exempt
+        @wraps(view)
+        async def guarded(request: HttpRequest) -> HttpResponseBase:
+            try:
+                if method not in (request.method, "*"):
+                    raise errors.WrongMethod(f"Send this request with {method}.")
+                return await view(request)
+            except AppError as error:
+                return errors.response(error)
+            except Exception as error:
+                log.error("A completion request failed:\n%s", frames_only(error))
+                return errors.response(errors.Fault())
+
+        return guarded
+
+    return decorate
+
+
+@endpoint("POST")
+async def chat_completions(request: HttpRequest) -> HttpResponseBase:
+    return await _answer(request, Route.CHAT)
+
+
+@endpoint("POST")
+async def completions(request: HttpRequest) -> HttpResponseBase:
+    return await _answer(request, Route.COMPLETION)
+
+
+@endpoint("GET")
+async def models(request: HttpRequest) -> HttpResponseBase:
+    """The firm's approved versions, the live one marked."""
+    member = await _member(request)
+    return JsonResponse({"object": "list", "data": await sync_to_async(_cards)(member)})
+
+
+@endpoint("*")
+async def nowhere(request: HttpRequest) -> HttpResponseBase:
+    await _member(request)
+    raise NotFound("There is no such route; see /v1/chat/completions, /v1/completions and /v1/models.")
+
+
+async def _answer(request: HttpRequest, route: Route) -> HttpResponseBase:
+    member = await _member(request)
+    try:
+        ask = requests.parse(request.body, route)
+    except RequestDataTooBig:
+        raise Invalid("The request is too large; shorten the prompt.", code="too_large") from None
+    version = await sync_to_async(_version)(member, ask.model)
+    answer: HttpResponseBase
+    if ask.stream:
+        chunks = await engine().stream(route, ask.body, version=version, tenant_id=member.tenant_id)
+        answer = StreamingHttpResponse(_events(chunks, str(version)), content_type="text/event-stream")
+        answer["X-Accel-Buffering"] = "no"
+    else:
+        whole = await engine().complete(route, ask.body, version=version, tenant_id=member.tenant_id)
+        answer = JsonResponse({**whole, "model": str(version)})
+    answer["Cache-Control"] = "no-store"
+    answer["X-Housestyle-Adapter"] = str(version)
+    answer["X-Housestyle-Adapter-Digest"] = version.sha256
+    return answer
+
+
+async def _events(chunks: AsyncGenerator[Event, None], model: str) -> AsyncGenerator[str, None]:
+    """The engine's chunks as server-sent events under the firm's own name for the adapter."""
+    async with aclosing(chunks):
+        try:
+            async for chunk in chunks:
+                yield _event({**chunk, "model": model})
+        except AppError as error:  # the status line is long gone; OpenAI's clients raise on this event
+            yield _event(errors.body(error))
+            return
+    yield "data: [DONE]\n\n"
+
+
+def _event(value: dict[str, Any]) -> str:
+    return f"data: {json.dumps(value, separators=(',', ':'))}\n\n"
+
+
+async def _member(request: HttpRequest) -> Membership:
+    """Who asks. Raises InvalidKey, NotAllowed."""
+    secret = bearer.secret_in(request.headers.get("Authorization", ""))
+    if not secret:
+        raise errors.InvalidKey("Send your API key in the header “Authorization: Bearer …”.")
+    member = await sync_to_async(bearer.member_behind)(secret)
+    if member is None:
+        raise errors.InvalidKey
+    require(member, Action.COMPARE)
+    return member
+
+
+def _version(member: Membership, model: str | None) -> AdapterVersion:
+    with tenant_scope(member.tenant_id):
+        return selectors.named(member.tenant_id, model)
+
+
+def _cards(member: Membership) -> list[dict[str, Any]]:
+    with tenant_scope(member.tenant_id):
+        live = serving.live_version(member.tenant_id)
+        return [
+            {
+                "id": str(version),
+                "object": "model",
+                "created": int(version.created_at.timestamp()),
+                "owned_by": member.tenant.name,
+                "live": version == live,
+            }
+            for version in selectors.approved(member.tenant_id)
+        ]
