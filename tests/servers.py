@@ -1,7 +1,7 @@
 """A pytest plugin: the servers of a test run, started before Django reads its settings.
 
-PostgreSQL and Valkey are the embedded ones unless DATABASE_URL and REDIS_URL name others. Only the process that
-was started by hand has servers to start: the workers of pytest-xdist inherit its environment.
+PostgreSQL and Valkey are the embedded ones unless DATABASE_URL and REDIS_URL name others. Only the process
+that was started by hand has servers to start: the workers of pytest-xdist inherit its environment.
 """
 
 from __future__ import annotations

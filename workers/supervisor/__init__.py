@@ -1,0 +1,1 @@
+"""One process that starts, watches and ends all the others: `python -m workers.supervisor`."""

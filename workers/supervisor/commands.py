@@ -1,0 +1,108 @@
+"""The one place that says how each process is started. `make run`, Dockerfile and compose all use it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_MODEL = "SmolLM2-135M-Instruct"
+LOOPBACK = "127.0.0.1"
+WEB_PORT = 8800
+ENGINE_PORT = 8801
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the processes listen, where their data lies, and the folder of the prepared base model."""
+
+    home: Path
+    model: Path
+    host: str = LOOPBACK
+    port: int = WEB_PORT
+    engine_port: int = ENGINE_PORT
+
+    @property
+    def web_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def engine_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.engine_port}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """`health` is the address that answers 200 once the process can be used, if it has one."""
+
+    name: str
+    title: str
+    arguments: tuple[str, ...]
+    health: str = ""
+
+
+def commands(place: Place) -> dict[str, Command]:
+    """Every process by name: first the steps that end by themselves, then the processes that stay."""
+    celery = ("-m", "celery", "--app", "workers.app")
+    worker = (*celery, "worker", "--loglevel", "INFO")
+    table = [
+        Command("migrate", "Bringing the database up to date", ("manage.py", "migrate", "--no-input")),
+        Command(
+            "prepare",
+            "Preparing the base model, once",
+            ("-m", "workers.engine.prepare", "--home", str(place.home)),
+        ),
+        Command("seed", "Making the demo firms", ("manage.py", "seed_demo")),
+        Command(
+            "web",
+            "web",
+            (
+                *("-m", "uvicorn", "webapp.asgi:application"),
+                *("--host", place.host, "--port", str(place.port), "--lifespan", "off"),
+                # An answer that still streams must not keep the process from ending.
+                *("--timeout-graceful-shutdown", "3", "--no-access-log", "--no-server-header"),
+            ),
+            health=f"{place.web_url}/healthz",
+        ),
+        Command(
+            "documents",
+            "documents worker",
+            (*worker, "--queues", "documents", "--concurrency", "2", "--hostname", "documents@%h"),
+        ),
+        Command(
+            "training",
+            "training worker",
+            (*worker, "--queues", "training", "--pool", "solo", "--hostname", "training@%h"),
+        ),
+        # The schedule is a few seconds long: nothing to remember from one start to the next.
+        Command("beat", "beat", (*celery, "beat", "--scheduler", "celery.beat:Scheduler")),
+        Command(
+            "engine",
+            "engine",
+            (
+                *("-m", "workers.serving", "--host", place.host, "--port", str(place.engine_port)),
+                *("--model", str(place.model), "--adapters-root", str(place.home / "storage" / "adapters")),
+            ),
+            health=f"{place.engine_url}/health",
+        ),
+    ]
+    return {
+        command.name: Command(
+            command.name, command.title, (sys.executable, *command.arguments), command.health
+        )
+        for command in table
+    }
+
+
+LASTING = ("engine", "web", "documents", "training", "beat")
+
+
+def default_home() -> Path:
+    return Path(os.environ.get("HOUSESTYLE_HOME") or ROOT / ".housestyle").resolve()
+
+
+def default_model(home: Path) -> Path:
+    name = os.environ.get("HOUSESTYLE_BASE_MODEL", DEFAULT_MODEL)
+    return Path(os.environ.get("HOUSESTYLE_MODEL_DIR") or home / "models" / name)
