@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -65,6 +66,9 @@ def _serve(options: argparse.Namespace) -> int:
             timeout_graceful_shutdown=_GRACE,
         )
     )
+    # uvicorn ends its serving on these, then passes them on: what is left is to end well, not to be killed.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda number, frame: None)
     engine.scheduler.start()
     host, port = listening.getsockname()[:2]
     print(
