@@ -25,7 +25,7 @@ class AdapterSerializer(serializers.ModelSerializer[Adapter]):
 
 
 class VersionSerializer(serializers.ModelSerializer[AdapterVersion]):
-    label = serializers.CharField(source="__str__", read_only=True, help_text="name@number")
+    name = serializers.CharField(source="__str__", read_only=True, help_text="name@number")
     adapter_name = serializers.CharField(source="adapter.name", read_only=True)
     state = serializers.CharField(read_only=True, help_text="candidate, approved or rejected")
     live = serializers.SerializerMethodField()
@@ -42,7 +42,7 @@ class VersionSerializer(serializers.ModelSerializer[AdapterVersion]):
 
     class Meta:
         model = AdapterVersion
-        fields = ["id", "label", "adapter", "adapter_name", "number", "state", "live", "sha256", "size"]
+        fields = ["id", "name", "adapter", "adapter_name", "number", "state", "live", "sha256", "size"]
         fields += ["run", "dataset", "started_by", "heldout_before", "heldout_after"]
         fields += ["trainable_parameters", "frozen_parameters", "created_at"]
         read_only_fields = fields
@@ -62,13 +62,13 @@ class AdapterDetailSerializer(AdapterSerializer):
 
 
 class ApprovalSerializer(serializers.ModelSerializer[Approval]):
-    label = serializers.CharField(source="version.__str__", read_only=True, help_text="name@number")
+    version_name = serializers.CharField(source="version.__str__", read_only=True, help_text="name@number")
     decision = serializers.CharField(read_only=True, help_text="approved or rejected")
     decided_by = serializers.CharField(source="decided_by.label", read_only=True)
 
     class Meta:
         model = Approval
-        fields = ["id", "version", "label", "decision", "note", "decided_by", "decided_at"]
+        fields = ["id", "version", "version_name", "decision", "note", "decided_by", "decided_at"]
         read_only_fields = fields
 
 

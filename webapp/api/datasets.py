@@ -100,8 +100,7 @@ class DatasetViewSet(mixins.ListModelMixin, FirmViewSet[Dataset]):
         if split and split not in Split.values:
             sides = " or ".join(Split.values)
             raise Invalid(f"Choose the split {sides}.", fields={"split": f"Write {sides}."})
-        page = self.paginate_queryset(selectors.examples(self.get_object(), split=split))
-        return self.get_paginated_response(ExampleSerializer(page, many=True).data)
+        return self.page_of(selectors.examples(self.get_object(), split=split), ExampleSerializer)
 
     def _detail(self, dataset: Dataset) -> dict[str, Any]:
         parts = PartSerializer(selectors.parts(dataset), many=True).data

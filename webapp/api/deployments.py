@@ -14,12 +14,12 @@ from webapp.serving.models import Deployment
 
 
 class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
-    label = serializers.CharField(source="version.__str__", read_only=True, help_text="name@number")
+    version_name = serializers.CharField(source="version.__str__", read_only=True, help_text="name@number")
     put_live_by = serializers.CharField(source="put_live_by.label", read_only=True)
 
     class Meta:
         model = Deployment
-        fields = ["id", "version", "label", "put_live_by", "live_from", "live_until"]
+        fields = ["id", "version", "version_name", "put_live_by", "live_from", "live_until"]
         read_only_fields = fields
 
 

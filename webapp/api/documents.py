@@ -99,7 +99,7 @@ class DocumentViewSet(
         """The text that was read from the document."""
         return Response({"text": selectors.text(self.get_object())})
 
-    def _upload(self, file: UploadedFile) -> dict[str, Any]:
+    def _upload(self, file: UploadedFile[Any]) -> dict[str, Any]:
         # One byte more than allowed is enough for the service to refuse a file that is far larger.
         data = file.read(settings.MAX_UPLOAD_BYTES + 1)
         document = services.upload(member=self.member, name=file.name or "", data=data)

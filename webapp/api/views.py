@@ -1,17 +1,18 @@
-"""What every resource has in common: one transaction that sees one firm, from the handler to the last field."""
+"""What every resource has in common: one transaction that sees one firm, up to the last field."""
 
 from __future__ import annotations
 
 import uuid
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
@@ -24,7 +25,7 @@ M = TypeVar("M", bound=Model)
 
 
 class FirmViewSet(GenericViewSet[M]):
-    """A resource of the caller's firm. `member` is who calls; objects are fetched through their gates alone."""
+    """A resource of the caller's firm. `member` is who calls; objects come through their gates."""
 
     parser_classes = [JSONParser]
     lookup_field = "id"
@@ -32,8 +33,7 @@ class FirmViewSet(GenericViewSet[M]):
 
     @property
     def member(self) -> Membership:
-        member: Membership = self.request.auth
-        return member
+        return cast(Membership, self.request.auth)
 
     @property
     def tenant_id(self) -> uuid.UUID:
@@ -54,6 +54,11 @@ class FirmViewSet(GenericViewSet[M]):
         super().initial(request, *args, **kwargs)
         self._scope.enter_context(tenant_scope(self.tenant_id))
         require(self.member, Action.VIEW)
+
+    def page_of(self, rows: QuerySet[Any], serializer: type[BaseSerializer[Any]]) -> Response:
+        """One page of rows that belong to an object of this resource."""
+        page = self.paginate_queryset(cast(Any, rows))
+        return self.get_paginated_response(serializer(page, many=True).data)
 
     def handle_exception(self, exc: Exception) -> Response:
         self._scope.__exit__(type(exc), exc, exc.__traceback__)  # undo what was written, then answer

@@ -63,7 +63,7 @@ class Fault(AppError):
 
 def body(error: AppError) -> dict[str, Any]:
     """`{"error": {"message", "type", "param", "code"}}`."""
-    other = "server_error" if error.status.is_server_error else "invalid_request_error"
+    other = "server_error" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     kind = TYPES.get(error.status, other)
     param = next(iter(error.fields), None)
     return {"error": {"message": error.message, "type": kind, "param": param, "code": error.code}}

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from functools import wraps
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
-from django.http.request import RequestDataTooBig
 from django.views.decorators.csrf import csrf_exempt
 
 from webapp.adapters.models import AdapterVersion
@@ -31,11 +31,11 @@ from webapp.tenants.permissions import Action, require
 
 log = logging.getLogger(__name__)
 
-View = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+View = Callable[[HttpRequest], Coroutine[Any, Any, HttpResponseBase]]
 
 
 def endpoint(method: str) -> Callable[[View], View]:
-    """A route that speaks OpenAI's errors whatever happens. Keys come in a header, so CSRF has no hold on it."""
+    """A route that speaks OpenAI's errors whatever happens. It reads no cookie, so CSRF has no hold."""
 
     def decorate(view: View) -> View:
         @csrf_exempt

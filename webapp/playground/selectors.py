@@ -41,12 +41,8 @@ class Column:
 def columns(tenant_id: uuid.UUID) -> list[Column]:
     """The base, then the firm's live version, then its others that were not rejected, newest first."""
     live = serving.live_version(tenant_id)
-    others = (
-        adapters.versions(tenant_id)
-        .exclude(state=VersionState.REJECTED)
-        .exclude(id=live.id if live else None)
-        .order_by("-created_at")
-    )
+    offered = adapters.versions(tenant_id).exclude(state=VersionState.REJECTED).order_by("-created_at")
+    others = [version for version in offered if version != live]
     found = [Column(BASE, "Base model", "Without any house style")]
     if live is not None:
         found.append(_column(live, live=True))
@@ -54,7 +50,7 @@ def columns(tenant_id: uuid.UUID) -> list[Column]:
 
 
 def version(tenant_id: uuid.UUID, column: str) -> AdapterVersion | None:
-    """The version behind a column, None for the base. Raises NotFound for any that the firm cannot compare."""
+    """The version behind a column, None for the base. Raises NotFound for what is not on offer."""
     if column == BASE:
         return None
     try:
@@ -74,7 +70,7 @@ def prompts(tenant_id: uuid.UUID) -> list[str]:
     held_out = (
         datasets.examples(newest, split=Split.HELDOUT)
         .annotate(length=Length("prompt"))
-        .filter(length__range=(SHORT, LONG))
+        .filter(length__gte=SHORT, length__lte=LONG)
         .order_by("kind", "length")  # citations first: there a house style shows at a glance
     )
     return [example.prompt for example in held_out[:SUGGESTIONS]] or list(GENERIC)

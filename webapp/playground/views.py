@@ -11,8 +11,8 @@ from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
-from django.http.request import RequestDataTooBig
 from django.shortcuts import render
 
 from webapp.adapters.models import AdapterVersion

@@ -146,12 +146,12 @@ def engine() -> Engine:
 
 
 def cache_salt(tenant_id: uuid.UUID) -> str:
-    """Keeps one firm's cached prefixes out of another's timing (CVE-2025-46570); says nothing about the firm."""
+    """Keeps one firm's cached prefixes out of another's timing (CVE-2025-46570), and names no firm."""
     return salted_hmac("housestyle.cache_salt", str(tenant_id), algorithm="sha256").hexdigest()
 
 
 async def _chunks(response: httpx.Response, version: AdapterVersion | None) -> AsyncGenerator[Event, None]:
-    """The chunks of a server-sent stream up to its `[DONE]`. Raises AppError when it ends in any other way."""
+    """The chunks of a server-sent stream up to its `[DONE]`. Raises AppError at any other end."""
     try:
         async for line in _lines(response):
             if not line.startswith(b"data:"):
@@ -171,7 +171,7 @@ async def _chunks(response: httpx.Response, version: AdapterVersion | None) -> A
 
 
 async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Lines that end with a line feed. httpx's own also end at U+2028 and U+0085, which answers may contain."""
+    """Lines up to a line feed; httpx's own also end at U+2028 and U+0085, which answers may contain."""
     rest = b""
     async for part in response.aiter_bytes():
         *lines, rest = (rest + part).split(b"\n")
@@ -213,7 +213,7 @@ def _as_error(body: Any, status: HTTPStatus) -> AppError:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return Unavailable(AWAY)
-    if status.is_server_error:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(error["message"])
     code, param = error.get("code"), error.get("param")
     return EngineRefused(

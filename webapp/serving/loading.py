@@ -21,7 +21,7 @@ LOOKS, PAUSE = 50, 0.1  # how often, and how many seconds apart, to look for ano
 
 
 async def load(client: httpx.AsyncClient, version: AdapterVersion) -> None:
-    """Load the version under its engine name. Raises Unavailable when its files or the engine do not allow it."""
+    """Load the version under its engine name. Raises Unavailable when its files or the engine forbid it."""
     folder = adapters.folder(version)
     await check_digest(version, folder / WEIGHTS)
     response = await client.post(

@@ -1,4 +1,4 @@
-"""Who is behind `Authorization: Bearer <API key>`: the same answer for the REST API and the completion API."""
+"""Who is behind `Authorization: Bearer <API key>`: the same answer for both of the product's APIs."""
 
 from __future__ import annotations
 
