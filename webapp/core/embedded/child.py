@@ -31,8 +31,8 @@ def spawn(
     """Start `command` in a session of its own, its output appended to `log`.
 
     A session, because Ctrl-C in a terminal goes to a whole process group, and only the parent may decide in
-    which order things end. On Linux the kernel sends the child `death_signal` when the parent dies, however it
-    dies; so call this from a thread that lives as long as the process: the signal follows the thread.
+    which order things end. On Linux the kernel sends the child `death_signal` when the parent dies, however
+    that happens; so call this from a thread that lives as long as the process: the signal follows the thread.
     """
     parent = os.getpid()
 
