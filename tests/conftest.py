@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
+from tests.live import live_engine, styles, web, with_engine  # noqa: F401  # fixtures of several folders
 from webapp.core.roles import APP_ROLE
 from webapp.core.tenancy import tenant_scope
 from webapp.tenants import services as tenants
