@@ -53,7 +53,9 @@ def styles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two adapters of the tiny model that answer unlike each other and unlike the base."""
     root = tmp_path_factory.mktemp("styles")
     tiny = tiny_model_folder()
-    return [make_adapter(tiny, root / name, rank=8, seed=seed) for seed, name in enumerate(("one", "two"), 11)]
+    return [
+        make_adapter(tiny, root / name, rank=8, seed=seed) for seed, name in enumerate(("one", "two"), 11)
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +100,8 @@ def web(live_engine: RunningEngine, django_db_setup: None) -> Iterator[Web]:
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
-        assert process.poll() is None and time.monotonic() < deadline, "the web process did not start"
+        assert process.poll() is None, "the web process ended"
+        assert time.monotonic() < deadline, "the web process does not answer"
         try:
             httpx.get(url)
         except httpx.TransportError:

@@ -12,10 +12,11 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 from rest_framework.permissions import AllowAny
 
 from webapp.api.authentication import ApiKeyAuthentication, FirmSessionAuthentication
+from webapp.api.permissions import IsMember
 from webapp.tenants.gates import gate
 from webapp.tenants.permissions import Action
 
-schema = SpectacularJSONAPIView.as_view()
+schema = SpectacularJSONAPIView.as_view(permission_classes=[IsMember])
 
 # Swagger UI writes its style sheets into the page: styles, never scripts, are loosened for this page alone.
 page = csp_update({"style-src": [UNSAFE_INLINE]})(
