@@ -40,13 +40,13 @@ def make_tiny_model(folder: Path, tokenizer_from: Path, seed: int = 0, layers: i
         "intermediate_size": INTERMEDIATE,
         "max_position_embeddings": 2048,
         "tie_word_embeddings": True,
-        "_model_name_or_path": folder.name,
+        "_model_name_or_path": "tiny-llama",
     }
     _write_json(folder / "config.json", like | sizes)
     weights = folder / "model.safetensors"
     save_file(_random_weights(like["vocab_size"], layers, seed), weights, metadata={"format": "pt"})
     about = {
-        "name": folder.name,
+        "name": "tiny-llama",
         "source": f"random numbers of seed {seed}",
         "licence": "none",
         "revision": hashlib.sha256(weights.read_bytes()).hexdigest(),

@@ -73,7 +73,7 @@ def _convert(source: Path, folder: Path) -> None:
         tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
         _split_digits(tokenizer)
     with _told("reading weights"):
-        model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        model: Any = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
         # Dequantised for good: otherwise save_pretrained would write a model that asks for GGUF again.
         del model.config.quantization_config
         model.hf_quantizer, model.is_quantized = None, False

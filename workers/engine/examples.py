@@ -1,0 +1,106 @@
+"""From the lines of a dataset to tokens: the chat template of the base around prompt and completion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from workers.engine.base_model import BaseModel
+from workers.engine.errors import EngineError
+
+Split = Literal["train", "heldout"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a dataset file: what is asked, and how the house would answer."""
+
+    split: Split
+    prompt: str
+    completion: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """The tokens of a conversation. Those from `prompt_length` on are its labels."""
+
+    tokens: tuple[int, ...]
+    prompt_length: int
+
+    @property
+    def labels(self) -> int:
+        return len(self.tokens) - self.prompt_length
+
+
+@dataclass(frozen=True)
+class Dataset:
+    train: tuple[Example, ...]
+    heldout: tuple[Example, ...]
+    truncated: int  # examples that were cut at the maximum length, or left out because their prompt fills it
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The lines of a dataset file, one JSON object each."""
+    with path.open(encoding="utf-8") as file:
+        return [Line(**json.loads(text)) for text in file if text.strip()]
+
+
+def encode(base: BaseModel, lines: Iterable[Line], max_length: int) -> Dataset:
+    """Every line as tokens, at most `max_length` (or the base's context) of them each.
+
+    A completion that is too long loses its end, and with it the token that ends an answer. Raises EngineError
+    when nothing is left to train on.
+    """
+    limit = min(max_length, base.context)
+    splits: dict[Split, list[Example]] = {"train": [], "heldout": []}
+    truncated = trainable = 0
+    for line in lines:
+        example = encode_one(base, line.prompt, line.completion)
+        trainable += line.split == "train"
+        if len(example.tokens) > limit:
+            truncated += 1
+            example = Example(example.tokens[:limit], example.prompt_length)
+        if example.labels > 0:
+            splits[line.split].append(example)
+    if not trainable:
+        raise EngineError("The dataset has no training examples: add documents to it, then start again.")
+    if not splits["train"]:
+        raise EngineError(
+            f"Every training example's prompt fills the maximum length of {limit} tokens: "
+            "choose a longer one, then start again."
+        )
+    return Dataset(tuple(splits["train"]), tuple(splits["heldout"]), truncated)
+
+
+def encode_one(base: BaseModel, prompt: str, completion: str) -> Example:
+    """A conversation as the base will meet it: the prompt's tokens exactly as when an answer is generated.
+
+    The answer is tokenised apart for that reason: joined, its first letters could melt into the prompt's last
+    token. Its labels end with the token that ends an answer. Raises EngineError for a base that can't chat.
+    """
+    if base.tokenizer.chat_template is None:
+        raise EngineError("The base model has no chat template: choose one that was made for conversations.")
+    question = [{"role": "user", "content": prompt}]
+    answered = [*question, {"role": "assistant", "content": completion}]
+    asked = str(base.tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=True))
+    whole = str(base.tokenizer.apply_chat_template(answered, tokenize=False))
+    if not whole.startswith(asked):
+        raise EngineError("The base model's chat template rewrites what was asked: choose another base.")
+    prompt_tokens = _tokens(base, asked)
+    answer_tokens = _tokens(base, whole[len(asked) :])
+    return Example((*prompt_tokens, *_until_stop(answer_tokens, base.stop_tokens)), len(prompt_tokens))
+
+
+def _tokens(base: BaseModel, text: str) -> list[int]:
+    return list(base.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _until_stop(tokens: list[int], stops: frozenset[int]) -> list[int]:
+    """Up to and with the last token that ends an answer; templates may write more behind it."""
+    last = max((place for place, token in enumerate(tokens) if token in stops), default=None)
+    if last is None:
+        return [*tokens, min(stops)] if stops else tokens
+    return tokens[: last + 1]
