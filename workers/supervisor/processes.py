@@ -23,6 +23,7 @@ from workers.supervisor.signals import StopRequests
 GRACE_SECONDS = 8.0  # for requests to be answered and short jobs to end; a cut training run goes on later
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.05
+HEALTH_SECONDS = 0.2
 KEPT_LOG_BYTES = 5 * 1024 * 1024
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -60,7 +61,7 @@ class Processes:
                     f"The {command.title} did not answer within {READY_SECONDS:.0f} seconds: "
                     f"the end of {self._log(command.name)} may say why."
                 )
-            time.sleep(POLL_SECONDS)
+            time.sleep(HEALTH_SECONDS)
 
     def check(self) -> None:
         """Raises Interrupted when asked to stop, StartError when a process has ended by itself."""
