@@ -43,7 +43,7 @@ def test_no_citation_is_cut(text: str) -> None:
 
 def test_short_paragraphs_are_gathered_up_to_the_target() -> None:
     sizes = [len(p.text.split()) for p in passages("\n\n".join([sentence(50)] * 12))]
-    assert sizes == [150] * 4
+    assert sizes == [100] * 6
     assert all(MIN_WORDS <= size <= MAX_WORDS for size in sizes)
 
 

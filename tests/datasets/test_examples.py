@@ -31,6 +31,12 @@ def test_a_passage_without_citations_continues_the_one_before() -> None:
     assert example.completion == PLAIN.strip()
 
 
+def test_a_title_asks_for_the_opening_of_a_document() -> None:
+    (example,) = build_examples(f"Advice on the lease\n\n{PLAIN}")
+    assert example.prompt == f"{continue_.INSTRUCTION}\n\nAdvice on the lease"
+    assert example.completion == PLAIN.strip()
+
+
 def test_no_passage_is_learnt_twice() -> None:
     completions = [example.completion for example in build_examples(f"{CITING}\n\n{PLAIN}\n\n{CITING}1")]
     assert len(completions) == len(set(completions)) == 3

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from reportlab.lib.pdfencrypt import StandardEncryption  # type: ignore[import-untyped]
-from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
+from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.pdfgen.canvas import Canvas
 
 BRIEF = (
     "The motion should be granted because the complaint pleads no fact from which notice could be inferred.",

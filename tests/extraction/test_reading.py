@@ -91,6 +91,11 @@ def test_running_heads_and_page_numbers_are_dropped(read: Read) -> None:
     assert "- 3 -" not in text
 
 
+def test_a_year_that_ends_a_page_is_no_page_number(read: Read) -> None:
+    pages = "So it was held in Smith v. Jones, 257 U. S. 92\n(1921).\n\f\nThe motion is granted.\n\n\f\nEnd."
+    assert "(1921)." in read(pages.encode(), "pages.txt").text
+
+
 def test_a_paragraph_goes_on_across_a_page(read: Read) -> None:
     pages = "The court held that the notice\n\n1\f2\n\nwas good. So it ends."
     found = read(pages.encode(), "pages.txt")

@@ -57,7 +57,7 @@ _MARKS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (
         Kind.RULE,
         re.compile(
-            r"\b(?:Fed\. (?:Rules?|R\.) (?P<rules>Civ|Crim|App|Evid)\.(?: (?:Proc|P)\.)?"
+            r"\b(?:Fed\. (?:Rule|R\.) (?P<rules>Civ|Crim|App|Evid)\.(?: (?:Proc|P)\.)?"
             r"|FR(?P<initials>CP|CrP|AP|E))(?= \d)"
         ),
     ),

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from webapp.citations import find_citations
 
-MIN_WORDS = 120
+MIN_WORDS = 80
 MAX_WORDS = 220
 # A heading is one short line that ends like no sentence does: "II. Analysis", "BACKGROUND".
-_HEADING_WORDS = 12
-_HEADINGS = 3  # in a row; more are a list
+_HEADING_WORDS = 20
+_HEADINGS = 6  # in a row; more are a list
 _CLOSING = "\u201d\u2019\"')]"
 _CITATION_REACH = 80  # characters: no citation is longer
 

@@ -57,13 +57,14 @@ def _without_heads(pages: list[list[Line]]) -> list[list[Line]]:
     """The pages without the lone numbers at their edges and the lines that many pages share there."""
     if len(pages) < 2:
         return pages
-    seen = Counter(mark for page in pages for mark in {_mark(page[at]) for at in _edges(page)})
-    heads = {mark for mark, times in seen.items() if mark == "" or times >= REPEATS}
+    marks = [{at: _mark(page[at], number) for at in _edges(page)} for number, page in enumerate(pages)]
+    seen = Counter(mark for page in marks for mark in set(page.values()))
+    heads = {mark for mark, times in seen.items() if times >= (2 if mark.startswith("#") else REPEATS)}
     kept = []
     for number, page in enumerate(pages):
-        dropped = {at for at in _edges(page) if _mark(page[at]) in heads}
+        dropped = {at for at, mark in marks[number].items() if mark in heads}
         if number == 0:  # a title that later pages repeat as their head stays
-            dropped -= {at for at in range(min(EDGE, len(page))) if _mark(page[at])}
+            dropped -= {at for at in range(min(EDGE, len(page))) if not marks[0].get(at, "").startswith("#")}
         kept.append([line for at, line in enumerate(page) if at not in dropped])
     return kept
 
@@ -74,10 +75,11 @@ def _edges(page: Sequence[Line]) -> Iterable[int]:
     return [at for at in edges if len(page[at].text.split()) <= HEAD_WORDS]
 
 
-def _mark(line: Line) -> str:
-    """What a running head has in common from page to page: its letters, without the page's number."""
-    if re.fullmatch(r"[\W\d]*(?:page)?[\W\d]*(?:of)?[\W\d]*", line.text, re.IGNORECASE):
-        return ""
+def _mark(line: Line, page: int) -> str:
+    """What a running head has in common from page to page: its letters, or how far its number is ahead."""
+    lone = re.fullmatch(r"(?:page )?\W{0,3}(\d{1,4})\W{0,3}(?:of \d{1,4})?", line.text, re.IGNORECASE)
+    if lone:
+        return f"#{int(lone[1]) - page}"
     return re.sub(r"[\d\W_]+", " ", line.text).strip().casefold() or line.text
 
 

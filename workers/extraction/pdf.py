@@ -7,7 +7,7 @@ import itertools
 import re
 import statistics
 
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 from pypdf import PdfReader
 from pypdf.errors import LimitReachedError, PyPdfError
 

@@ -47,7 +47,7 @@ def extract_in_child(path: Path, name: str, limits: Limits | None = None) -> Ext
     hold a firm's text). Raises ExtractionRefused, also for a child that dies or overruns.
     """
     limits = limits or Limits()
-    child = subprocess.Popen(  # noqa: S603  # our own module, arguments passed as a list
+    child = subprocess.Popen(  # our own module, arguments as a list
         [
             sys.executable,
             "-m",

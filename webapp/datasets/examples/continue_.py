@@ -10,8 +10,8 @@ INSTRUCTION = "Continue this passage in our house style."
 
 
 def draft(passage: Passage, before: Passage | None) -> ExampleDraft | None:
-    """A pair from `before` to `passage`, or None where a document begins."""
-    if before is None or not passage.body:
+    """A pair from `before` and the heading to the passage, or None where neither says what should follow."""
+    given = [text for text in (before.text if before else "", passage.heading) if text]
+    if not given or not passage.body:
         return None
-    prompt = "\n\n".join(filter(None, (INSTRUCTION, before.text, passage.heading)))
-    return ExampleDraft(KIND, prompt=prompt, completion=passage.body)
+    return ExampleDraft(KIND, prompt="\n\n".join([INSTRUCTION, *given]), completion=passage.body)
