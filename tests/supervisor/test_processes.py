@@ -20,7 +20,8 @@ from workers.supervisor.signals import StopRequests
 STUBBORN = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session={own_session})
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = subprocess.Popen(sleep, start_new_session={own_session})
 print(child.pid, flush=True)
 time.sleep(600)
 """
@@ -59,10 +60,10 @@ def fixture(tmp_path: Path) -> Fixture:
 
 def test_a_process_that_ends_by_itself_is_reported_with_its_log(fixture: Fixture) -> None:
     fixture.start("raise SystemExit(3)")
+    (process,) = fixture.processes._running.values()
+    process.wait()
     with pytest.raises(StartError, match=r"program process ended by itself \(exit status 3\).*program\.log"):
-        for _ in range(200):
-            fixture.processes.check()
-            time.sleep(0.05)
+        fixture.processes.check()
 
 
 def test_a_step_that_fails_is_reported_with_its_log(fixture: Fixture) -> None:

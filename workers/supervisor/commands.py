@@ -96,7 +96,9 @@ def commands(place: Place) -> dict[str, Command]:
     }
 
 
-LASTING = ("engine", "web", "documents", "training", "beat")
+# They start when the database is up to date. The engine needs none.
+DATABASE_USERS = ("web", "documents", "training", "beat")
+LASTING = ("engine", *DATABASE_USERS)
 
 
 def default_home() -> Path:

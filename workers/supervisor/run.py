@@ -12,7 +12,7 @@ from pathlib import Path
 
 from webapp.core import embedded, secrets
 from workers.supervisor import checks
-from workers.supervisor.commands import LASTING, Command, Place, commands
+from workers.supervisor.commands import DATABASE_USERS, Command, Place, commands
 from workers.supervisor.errors import StartError
 from workers.supervisor.processes import POLL_SECONDS, Processes, ended_by_itself, kill_descendants
 from workers.supervisor.signals import Interrupted, StopRequests
@@ -58,17 +58,18 @@ def _run(options: Options, stop: StopRequests, stack: ExitStack) -> None:
     servers = stack.enter_context(embedded.running(place.home, say=say))
     stack.callback(processes.stop)  # before the servers that they use
 
-    _step(processes, table["migrate"])
     if not (place.model / "config.json").exists():
         _step(processes, table["prepare"], show=True)
+    # The slowest to start, and it needs no database.
+    processes.start(table["engine"])
+    _step(processes, table["migrate"])
     if options.demo:
         _step(processes, table["seed"], show=True)
-    say(f"Starting {', '.join(LASTING)}")
-    for name in LASTING:
+    say(f"Starting {', '.join(DATABASE_USERS)}")
+    for name in DATABASE_USERS:
         processes.start(table[name])
-    for name in LASTING:
-        if table[name].health:
-            processes.wait_until_ready(table[name])
+    for name in ("web", "engine"):
+        processes.wait_until_ready(table[name])
     _announce(place, options, time.monotonic() - began)
     try:
         while True:
