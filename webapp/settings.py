@@ -108,7 +108,8 @@ def _database(url: str) -> dict[str, object]:
         "HOST": query.pop("host", parts.hostname or ""),
         "PORT": str(parts.port or query.pop("port", "")),
         "OPTIONS": query,
-        "CONN_MAX_AGE": 60,
+        # Under ASGI each request has a thread of its own: a connection kept for the next one would only leak.
+        "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
     }
 

@@ -13,12 +13,12 @@ from contextlib import aclosing
 from functools import wraps
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from webapp.adapters.models import AdapterVersion
+from webapp.core.asynchronous import in_database
 from webapp.core.errors import AppError, Invalid, NotFound
 from webapp.core.tenancy import tenant_scope
 from webapp.core.traces import frames_only
@@ -69,30 +69,24 @@ async def completions(request: HttpRequest) -> HttpResponseBase:
 @endpoint("GET")
 async def models(request: HttpRequest) -> HttpResponseBase:
     """The firm's approved versions, the live one marked."""
-    member = await _member(request)
-    return JsonResponse({"object": "list", "data": await sync_to_async(_cards)(member)})
+    return JsonResponse({"object": "list", "data": await in_database(_cards)(request)})
 
 
 @endpoint("*")
 async def nowhere(request: HttpRequest) -> HttpResponseBase:
-    await _member(request)
+    await in_database(_member)(request)
     raise NotFound("There is no such route; see /v1/chat/completions, /v1/completions and /v1/models.")
 
 
 async def _answer(request: HttpRequest, route: Route) -> HttpResponseBase:
-    member = await _member(request)
-    try:
-        ask = requests.parse(request.body, route)
-    except RequestDataTooBig:
-        raise Invalid("The request is too large; shorten the prompt.", code="too_large") from None
-    version = await sync_to_async(_version)(member, ask.model)
+    ask, version = await in_database(_resolve)(request, route)
     answer: HttpResponseBase
     if ask.stream:
-        chunks = await engine().stream(route, ask.body, version=version, tenant_id=member.tenant_id)
+        chunks = await engine().stream(route, ask.body, version=version, tenant_id=version.tenant_id)
         answer = StreamingHttpResponse(_events(chunks, str(version)), content_type="text/event-stream")
         answer["X-Accel-Buffering"] = "no"
     else:
-        whole = await engine().complete(route, ask.body, version=version, tenant_id=member.tenant_id)
+        whole = await engine().complete(route, ask.body, version=version, tenant_id=version.tenant_id)
         answer = JsonResponse({**whole, "model": str(version)})
     answer["Cache-Control"] = "no-store"
     answer["X-Housestyle-Adapter"] = str(version)
@@ -116,24 +110,31 @@ def _event(value: dict[str, Any]) -> str:
     return f"data: {json.dumps(value, separators=(',', ':'))}\n\n"
 
 
-async def _member(request: HttpRequest) -> Membership:
+def _member(request: HttpRequest) -> Membership:
     """Who asks. Raises InvalidKey, NotAllowed."""
     secret = bearer.secret_in(request.headers.get("Authorization", ""))
     if not secret:
         raise errors.InvalidKey("Send your API key in the header “Authorization: Bearer …”.")
-    member = await sync_to_async(bearer.member_behind)(secret)
+    member = bearer.member_behind(secret)
     if member is None:
         raise errors.InvalidKey
     require(member, Action.COMPARE)
     return member
 
 
-def _version(member: Membership, model: str | None) -> AdapterVersion:
+def _resolve(request: HttpRequest, route: Route) -> tuple[requests.Ask, AdapterVersion]:
+    """What is asked, and which adapter answers."""
+    member = _member(request)
+    try:
+        ask = requests.parse(request.body, route)
+    except RequestDataTooBig:
+        raise Invalid("The request is too large; shorten the prompt.", code="too_large") from None
     with tenant_scope(member.tenant_id):
-        return selectors.named(member.tenant_id, model)
+        return ask, selectors.named(member.tenant_id, ask.model)
 
 
-def _cards(member: Membership) -> list[dict[str, Any]]:
+def _cards(request: HttpRequest) -> list[dict[str, Any]]:
+    member = _member(request)
     with tenant_scope(member.tenant_id):
         live = serving.live_version(member.tenant_id)
         return [

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 
 from webapp.adapters.models import AdapterVersion
+from webapp.core.asynchronous import in_database
 from webapp.core.errors import AppError, Invalid
 from webapp.core.tenancy import tenant_scope
 from webapp.playground import selectors
@@ -61,9 +61,7 @@ async def answer(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         return JsonResponse({"error": {"message": "Send a prompt with POST."}}, status=405)
     try:
-        member = await sync_to_async(_member)(request)
-        question = _parse(request)
-        version = await sync_to_async(_version)(member, question.column)
+        member, question, version = await in_database(_resolve)(request)
         body = {
             "messages": [{"role": "user", "content": question.prompt}],
             "max_tokens": question.max_tokens,
@@ -83,18 +81,15 @@ async def answer(request: HttpRequest) -> HttpResponseBase:
 answer.action = Action.COMPARE  # type: ignore[attr-defined]  # read by the test that visits every URL
 
 
-def _member(request: HttpRequest) -> Membership:
-    """Who asks. Raises SignedOut, NotAllowed."""
+def _resolve(request: HttpRequest) -> tuple[Membership, Question, AdapterVersion | None]:
+    """Who asks what, and which version answers. Raises SignedOut, NotAllowed, Invalid, NotFound."""
     member: Membership | None = signed_in_member(request)
     if member is None:
         raise SignedOut("You are signed out; sign in again and send the prompt once more.")
     require(member, Action.COMPARE)
-    return member
-
-
-def _version(member: Membership, column: str) -> AdapterVersion | None:
+    question = _parse(request)
     with tenant_scope(member.tenant_id):
-        return selectors.version(member.tenant_id, column)
+        return member, question, selectors.version(member.tenant_id, question.column)
 
 
 def _parse(request: HttpRequest) -> Question:
