@@ -20,6 +20,7 @@ from webapp.training.presets import PRESETS
 from webapp.training.spec import SpecError, TrainingSpec
 
 ADAPTER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?")
+RESERVED = {"base", "default", "live"}  # these mean the base and the live adapter to programs
 NAME_RULE = "Use small letters, digits and hyphens, for example “briefs” or “client-letters”."
 
 
@@ -39,7 +40,7 @@ def start(
     require(member, Action.TRAIN)
     problems: dict[str, str] = {}
     name = adapter_name.strip()
-    if not ADAPTER_NAME.fullmatch(name) or name == "base":
+    if not ADAPTER_NAME.fullmatch(name) or name in RESERVED:
         problems["adapter_name"] = NAME_RULE
     if dataset.state != "ready" or not dataset.train_examples:
         problems["dataset"] = "Choose a dataset that is ready."
