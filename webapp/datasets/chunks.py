@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -82,26 +83,23 @@ def _finish(done: list[list[str]], parts: list[str]) -> list[str]:
 
 
 def _cut(paragraph: str, max_words: int) -> Iterator[str]:
-    """`paragraph` whole, or in pieces of at most `max_words` words where a cut is possible."""
-    while len(paragraph.split()) > max_words:
-        at = _last_cut(paragraph, max_words)
-        if at is None:
-            break
-        yield paragraph[:at].rstrip()
-        paragraph = paragraph[at:].lstrip()
-    yield paragraph
+    """`paragraph` whole, or in pieces of at most `max_words` words."""
+    spaces = [match.start() for match in re.finditer(" ", paragraph)]
+    start = done = 0
+    while len(spaces) - done >= max_words:
+        at = _last_cut(paragraph, spaces[done : done + max_words])
+        yield paragraph[start:at]
+        start = at + 1
+        done = bisect.bisect_right(spaces, at)
+    yield paragraph[start:]
 
 
-def _last_cut(paragraph: str, max_words: int) -> int | None:
-    """Where to cut: after the last sentence that fits, else after the last word that does."""
-    spaces = [match.start() for match in re.finditer(" ", paragraph)][:max_words]
-    for at in reversed(spaces[max_words // 4 :]):
+def _last_cut(paragraph: str, spaces: Sequence[int]) -> int:
+    """The best of `spaces` to cut at: a sentence's end, else not inside a citation."""
+    for at in reversed(spaces[len(spaces) // 4 :]):
         if _ends_sentence(paragraph, at) and not _splits_citation(paragraph, at):
             return at
-    for at in reversed(spaces):
-        if not _splits_citation(paragraph, at):
-            return at
-    return None
+    return next((at for at in reversed(spaces) if not _splits_citation(paragraph, at)), spaces[-1])
 
 
 _ABBREVIATION = re.compile(

@@ -25,7 +25,10 @@ class Line:
 
 def to_text(pages: Sequence[Sequence[Line]]) -> str:
     """The pages' paragraphs, each on one line, apart by blank lines."""
-    cleaned = [[line for line in map(_cleaned, page) if line.text] for page in pages]
+    cleaned = [
+        [Line(text, line.indent, line.gap) for line in page if (text := readable(line.text))]
+        for page in pages
+    ]
     paragraphs: list[list[str]] = []
     for page in _without_heads(cleaned):
         for line, starts in zip(page, _starts(page), strict=True):
@@ -46,11 +49,12 @@ _UNREADABLE = re.compile(
 )
 
 
-def _cleaned(line: Line) -> Line:
-    text = line.text.translate(_LOOKALIKES)
+def readable(text: str) -> str:
+    """One line of text with single spaces, plain letters for ligatures, and nothing that cannot be read."""
+    text = text.translate(_LOOKALIKES)
     # A soft hyphen matters at a line's end only: there it is the hyphen that broke the word.
     text = re.sub("\u00ad(?=\\s*$)", "-", text).replace("\u00ad", "")
-    return Line(" ".join(_UNREADABLE.sub("", text).split()), line.indent, line.gap)
+    return " ".join(_UNREADABLE.sub("", text).split())
 
 
 def _without_heads(pages: list[list[Line]]) -> list[list[Line]]:
@@ -117,14 +121,13 @@ _COMPOUND = re.compile(r"\b[^\W\d_]+-[^\W\d_]+")
 
 def _joined(lines: Sequence[str], compounds: set[str]) -> str:
     """Lines to one. A word broken at a line's end loses its hyphen unless it is one of `compounds`."""
-    text = lines[0]
-    for line in lines[1:]:
-        tail, head = re.search(r"([^\W\d_]+)-$", text), re.match(r"[^\W\d_]+", line)
+    pieces = [lines[0]]
+    for above, line in itertools.pairwise(lines):
+        tail, head = re.search(r"\b([^\W\d_]+)-$", above), re.match(r"[^\W\d_]+", line)
         if tail and head and line[0].islower():
-            whole = f"{tail[1]}-{head[0]}" in compounds
-            text = text + line if whole else text[:-1] + line
-        elif text.endswith(("\u2014", "\u2013")):
-            text += line
-        else:
-            text += " " + line
-    return text
+            if f"{tail[1]}-{head[0]}" not in compounds:
+                pieces[-1] = pieces[-1][:-1]
+        elif not above.endswith(("\u2014", "\u2013")):
+            pieces.append(" ")
+        pieces.append(line)
+    return "".join(pieces)

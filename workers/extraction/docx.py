@@ -10,7 +10,7 @@ from typing import IO
 
 from lxml import etree
 
-from workers.extraction.cleanup import Line, to_text
+from workers.extraction.cleanup import readable
 from workers.extraction.result import Extracted, ExtractionRefused, Limits, too_long
 
 BODY = "word/document.xml"
@@ -48,8 +48,7 @@ def read_docx(data: bytes, limits: Limits) -> Extracted:
                 paragraphs, pages = _paragraphs(body, limits)
     except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError, ValueError):
         raise _corrupt() from None
-    lines = [Line(text, gap=True) for text in paragraphs]
-    return Extracted(to_text([lines]), pages, "docx")
+    return Extracted("\n\n".join(paragraphs), pages, "docx")
 
 
 def _check(archive: zipfile.ZipFile, limits: Limits) -> zipfile.ZipInfo:
@@ -104,7 +103,7 @@ def _paragraphs(body: IO[bytes], limits: Limits) -> tuple[list[str], int]:
                 del parent[0]
         if characters > limits.text_bytes:
             raise too_long()
-    return [text for text in found if text.strip()], pages
+    return [text for text in map(readable, found) if text], pages
 
 
 def _piece(name: str, element: etree._Element) -> str:

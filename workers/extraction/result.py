@@ -34,7 +34,7 @@ class Limits:
     file_bytes: int = 50 * 2**20
     pages: int = 2000
     unpacked_bytes: int = 100 * 2**20  # of a page's content stream, of a Word file's whole contents
-    text_bytes: int = 16 * 2**20
+    text_bytes: int = 8 * 2**20
     memory_bytes: int = 2**30  # address space of the reading process
     cpu_seconds: int = 30
     wall_seconds: int = 60

@@ -16,6 +16,7 @@ from typing import Any
 from workers.extraction.result import Extracted, ExtractionRefused, Limits, too_long
 
 ROOT = Path(__file__).resolve().parents[2]
+GRACE = 10  # seconds for a child that has said everything to end
 JSON_GROWTH = 6  # bytes at most that JSON writes for one character: \\uXXXX
 
 
@@ -65,9 +66,12 @@ def extract_in_child(path: Path, name: str, limits: Limits | None = None) -> Ext
     )
     try:
         answer = _answer(child, limits)
+        returncode = child.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        raise _too_slow() from None
     finally:
         _end(child)
-    return _result(answer, child.returncode)
+    return _result(answer, returncode)
 
 
 def _answer(child: subprocess.Popen[bytes], limits: Limits) -> bytes:
@@ -88,10 +92,8 @@ def _answer(child: subprocess.Popen[bytes], limits: Limits) -> bytes:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Leave no process behind, whatever happened. The group is the child's own; it may be gone already."""
-    try:
-        child.wait(timeout=0.2)
-    except subprocess.TimeoutExpired:
+    """Leave no process behind, whatever happened. The group is the child's own."""
+    if child.poll() is None:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
     if child.stdout is not None:
