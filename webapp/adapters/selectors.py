@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.db.models import QuerySet
 
-from webapp.adapters.models import Adapter, AdapterVersion, Approval
+from webapp.adapters.models import Adapter, AdapterVersion, Approval, VersionState
 from webapp.core import storage
 from webapp.core.errors import NotFound
 
@@ -55,3 +55,12 @@ def approvals(tenant_id: uuid.UUID) -> QuerySet[Approval]:
 def folder(version: AdapterVersion) -> Path:
     """The folder with the version's PEFT files."""
     return storage.adapter_dir(version.tenant_id, version.id)
+
+
+def waiting(tenant_id: uuid.UUID) -> QuerySet[AdapterVersion]:
+    """Versions on which nobody has decided, the oldest first."""
+    return versions(tenant_id).filter(state=VersionState.CANDIDATE).order_by("created_at")
+
+
+def decisions(version: AdapterVersion) -> QuerySet[Approval]:
+    return approvals(version.tenant_id).filter(version=version)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from webapp.core import storage
 from webapp.core.errors import NotFound
@@ -32,6 +32,18 @@ def ready(tenant_id: uuid.UUID, document_ids: Iterable[uuid.UUID] | None = None)
 def unsettled(tenant_id: uuid.UUID) -> bool:
     """Whether any document is still waiting or being read."""
     return documents(tenant_id).filter(job__state__in=[JobState.QUEUED, JobState.RUNNING]).exists()
+
+
+def counts(tenant_id: uuid.UUID) -> dict[str, int]:
+    """How many documents are `ready`, `unsettled` and `refused`."""
+    waiting = [JobState.QUEUED, JobState.RUNNING]
+    ready = Q(job__state=JobState.SUCCEEDED)
+    unsettled = Q(job__state__in=waiting)
+    return Document.objects.of(tenant_id).aggregate(
+        ready=Count("id", filter=ready),
+        unsettled=Count("id", filter=unsettled),
+        refused=Count("id", filter=~ready & ~unsettled),
+    )
 
 
 def original(document: Document) -> bytes:

@@ -20,3 +20,8 @@ def live(tenant_id: uuid.UUID) -> Deployment | None:
 def live_version(tenant_id: uuid.UUID) -> AdapterVersion | None:
     deployment = live(tenant_id)
     return deployment.version if deployment else None
+
+
+def history(version: AdapterVersion) -> QuerySet[Deployment]:
+    """When this version was live, the latest first."""
+    return deployments(version.tenant_id).filter(version=version)

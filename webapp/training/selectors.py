@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from webapp.core.errors import NotFound, Unavailable
+from webapp.core.jobs.models import JobState
 from webapp.datasets.models import Split
 from webapp.training.models import LossPoint, TrainingRun
 
@@ -54,3 +55,20 @@ def curve(run: TrainingRun) -> dict[str, list[list[float]]]:
     for split, step, loss in points.values_list("split", "step", "loss"):
         lines[split].append([step, loss])
     return lines
+
+
+def active(tenant_id: uuid.UUID) -> QuerySet[TrainingRun]:
+    """Runs that wait or train."""
+    return runs(tenant_id).filter(job__state__in=[JobState.QUEUED, JobState.RUNNING])
+
+
+def adapter_names(tenant_id: uuid.UUID) -> list[str]:
+    """The names that runs were started under, the newest first."""
+    names = TrainingRun.objects.of(tenant_id).values_list("adapter_name", flat=True)
+    return list(dict.fromkeys(names))
+
+
+def version_id(run: TrainingRun) -> uuid.UUID | None:
+    """The id of the adapter version that came of the run, once it has one."""
+    found = TrainingRun.objects.of(run.tenant_id).filter(id=run.id).values_list("version__id", flat=True)
+    return found.first()

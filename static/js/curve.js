@@ -1,0 +1,80 @@
+// The loss curve: training loss by step, held-out loss before and after, asked for until the run has ended.
+"use strict";
+
+(() => {
+  const EVERY = 1500;
+  const figure = document.getElementById("curve");
+  const plot = figure.querySelector(".curve-plot");
+  const says = figure.querySelector("figcaption");
+  let chart = null;
+  let shown = null;
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function options(data) {
+    const axis = { stroke: colour("--ink-soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "13px system-ui" };
+    const value = (_, loss) => (loss == null ? "–" : loss.toFixed(2));
+    return {
+      width: plot.clientWidth,
+      height: 300,
+      cursor: { y: false, points: { size: 7 } },
+      scales: {
+        x: { time: false, range: [0, Math.max(data.steps, 1)] },
+        y: { range: (_, low, high) => (low == null ? [0, 1] : [Math.max(0, low - 0.15), high + 0.15]) },
+      },
+      axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] }, { ...axis, size: 46 }],
+      series: [
+        { label: "Step", value: (_, step) => (step == null ? "–" : step) },
+        { label: "Training loss", stroke: colour("--train"), width: 2, spanGaps: true, points: { show: false }, value },
+        { label: "Held-out loss", stroke: colour("--heldout"), width: 2, dash: [6, 5], spanGaps: true, points: { show: true, size: 9, width: 2, fill: colour("--sheet") }, value },
+      ],
+    };
+  }
+
+  function columns(data) {
+    const train = new Map(data.train);
+    const heldout = new Map(data.heldout);
+    const steps = [...new Set([...train.keys(), ...heldout.keys()])].sort((a, b) => a - b);
+    return [steps, steps.map((step) => train.get(step) ?? null), steps.map((step) => heldout.get(step) ?? null)];
+  }
+
+  function draw() {
+    if (!shown) return;
+    chart?.destroy();
+    chart = new uPlot(options(shown), columns(shown), plot);
+  }
+
+  function describe(data) {
+    const last = data.train.at(-1);
+    const [before, after] = [data.heldout[0], data.heldout.length > 1 ? data.heldout.at(-1) : null];
+    const parts = [];
+    if (last) parts.push(`Training loss ${last[1].toFixed(2)} at step ${last[0]}.`);
+    if (after) parts.push(`Held-out loss ${before[1].toFixed(2)} before, ${after[1].toFixed(2)} after.`);
+    else if (before) parts.push(`Held-out loss ${before[1].toFixed(2)} before training.`);
+    says.textContent = parts.join(" ") || "No step yet.";
+  }
+
+  async function refresh() {
+    let ended = false;
+    try {
+      const answer = await fetch(figure.dataset.url, { headers: { Accept: "application/json" } });
+      if (answer.redirected || answer.status === 404) return;
+      if (answer.ok) {
+        const data = await answer.json();
+        const grew = !shown || data.steps !== shown.steps;
+        shown = data;
+        if (chart && !grew) chart.setData(columns(data));
+        else draw();
+        describe(data);
+        ended = data.ended;
+      }
+    } catch {
+      // The server is away for a moment: the next try comes anyway.
+    }
+    if (!ended) setTimeout(refresh, EVERY);
+  }
+
+  new ResizeObserver(() => chart?.setSize({ width: plot.clientWidth, height: 300 })).observe(plot);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  refresh();
+})();

@@ -1,0 +1,12 @@
+from django.urls import path
+
+from webapp.serving import views
+from webapp.serving.home import home
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("adapters/", views.adapters, name="adapters"),
+    path("adapters/take-off/", views.take_off, name="take-off"),
+    path("adapters/versions/<uuid:version_id>/", views.version, name="version"),
+    path("adapters/versions/<uuid:version_id>/put-live/", views.put_live, name="put-live"),
+]

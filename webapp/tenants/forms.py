@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+
+from webapp.tenants.models import Role
+
+
+class SignInForm(AuthenticationForm):
+    """E-mail and password. What was wrong is never said more exactly than this."""
+
+    error_messages = {
+        "invalid_login": "This e-mail and password do not belong together; check both and try again.",
+        "inactive": "This account is closed; ask your firm's admin.",
+    }
+    username = forms.CharField(
+        label="E-mail",
+        widget=forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"}),
+        error_messages={"required": "Write your e-mail address."},
+    )
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        error_messages={"required": "Write your password."},
+    )
+
+
+# The fields below are checked by the services, which find every problem at once; nothing is required here.
+class KeyForm(forms.Form):
+    name = forms.CharField(
+        label="Name of the program",
+        required=False,
+        max_length=100,
+        help_text="For example “Word add-in” or “intake script”.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class PersonForm(forms.Form):
+    name = forms.CharField(label="Name", required=False, max_length=150)
+    email = forms.CharField(
+        label="E-mail",
+        required=False,
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        help_text="They sign in with it.",
+    )
+    role = forms.CharField(label="Role", required=False, widget=forms.Select(choices=Role.choices))

@@ -1,0 +1,44 @@
+"""The audit log's page. It stands here and not in `audit`, which lies below the members who may read it."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from webapp.audit import selectors
+from webapp.core.pages import page_of
+from webapp.tenants.gates import MemberRequest, gate
+from webapp.tenants.permissions import Action
+
+WORDS = {
+    "firm.created": "opened the firm",
+    "member.added": "added a person",
+    "key.created": "made an API key",
+    "key.revoked": "revoked an API key",
+    "document.uploaded": "added a document",
+    "document.deleted": "deleted a document",
+    "dataset.created": "made a dataset",
+    "dataset.deleted": "deleted a dataset",
+    "run.started": "started a training run",
+    "run.cancelled": "asked to cancel a training run",
+    "version.created": "kept a new adapter version",
+    "version.approved": "approved a version",
+    "version.rejected": "rejected a version",
+    "version.put_live": "put a version live",
+    "version.taken_off": "took a version off",
+    "job.succeeded": "finished a job",
+    "job.failed": "could not finish a job",
+    "job.errored": "stopped a job at a fault",
+    "job.cancelled": "cancelled a job",
+}
+
+
+@require_safe
+@gate(Action.AUDIT)
+def log(request: MemberRequest) -> HttpResponse:
+    tenant_id = request.member.tenant_id
+    page = page_of(request, selectors.events(tenant_id))
+    rows = [(event, WORDS.get(event.action, event.action)) for event in page]
+    context = {"page": page, "rows": rows, "broken": selectors.first_broken(tenant_id)}
+    return render(request, "audit/log.html", context)

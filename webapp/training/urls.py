@@ -1,0 +1,11 @@
+from django.urls import path
+
+from webapp.training import views
+
+urlpatterns = [
+    path("training/", views.runs, name="training"),
+    path("training/new/", views.new, name="training-new"),
+    path("training/<uuid:run_id>/", views.run, name="run"),
+    path("training/<uuid:run_id>/curve/", views.curve, name="run-curve"),
+    path("training/<uuid:run_id>/cancel/", views.cancel, name="run-cancel"),
+]
