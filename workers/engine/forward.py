@@ -28,6 +28,14 @@ def mean_loss(adapter: Adapter, batch: Batch) -> Tensor:
 
     `adapter.merge()` must have been called since its parameters changed.
     """
+    loss: Tensor = LabelLoss.apply(  # type: ignore[no-untyped-call]
+        hidden_states(adapter, batch), adapter.base.head, batch.labels
+    )
+    return loss
+
+
+def hidden_states(adapter: Adapter, batch: Batch) -> Tensor:
+    """What the head reads to predict each label: `[labels, hidden]`, differentiable by A and B."""
     base = adapter.base
     shape = base.attention
     rotation = Rotation(shape, *base.rotation(batch.positions))
@@ -40,9 +48,7 @@ def mean_loss(adapter: Adapter, batch: Batch) -> Tensor:
             attended, x = attended[batch.label_rows], x[batch.label_rows]
         x = AttentionOutput.apply(attended, x, layer, *layer.out.parameters())  # type: ignore[no-untyped-call]
         x = Mlp.apply(x, layer, *layer.gate_up.parameters(), *layer.down.parameters())  # type: ignore[no-untyped-call]
-    h = F.rms_norm(x, base.norm.shape, base.norm, base.eps)
-    loss: Tensor = LabelLoss.apply(h, base.head, batch.labels)  # type: ignore[no-untyped-call]
-    return loss
+    return F.rms_norm(x, base.norm.shape, base.norm, base.eps)
 
 
 @dataclass(frozen=True)
