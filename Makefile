@@ -13,11 +13,12 @@ EMBEDDED := $(BIN)/python -m webapp.core.embedded
 RANDOM_KEY := $$($(BIN)/python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')
 RANDOM_TEXT := $$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
 
-.PHONY: help setup run test check screenshots clean chromium
+.PHONY: help setup run test check format screenshots clean chromium
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make the virtual environment in .venv and install what constraints.txt pins
+	@echo 'Everything is installed in .venv.'
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) > /dev/null && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -61,6 +62,11 @@ check: $(INSTALLED) ## Lint, format, types, rules of imports, templates, deploym
 		SECRET_KEY=$(RANDOM_TEXT) HOUSESTYLE_MASTER_KEY=$(RANDOM_KEY) \
 		$(EMBEDDED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(EMBEDDED) $(BIN)/python manage.py makemigrations --check --dry-run
+
+format: $(INSTALLED) ## Mend what check would complain about and a program can mend
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+	$(BIN)/djade --target-version 5.2 $$(find templates -name '*.html') || true
 
 screenshots: $(INSTALLED) chromium ## Make the screenshots of the documentation
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)

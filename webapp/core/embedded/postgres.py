@@ -49,7 +49,7 @@ class SystemUser:
 class Postgres:
     """A cluster in `folder`, made at the first start. `durable=False` is for data nobody will miss."""
 
-    name = "postgres"
+    name = "PostgreSQL"
 
     def __init__(self, folder: Path, log: Path, *, durable: bool = True) -> None:
         self.folder = folder.resolve()

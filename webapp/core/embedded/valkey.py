@@ -25,7 +25,7 @@ ATTEMPTS = 3  # another program may take the free port before Valkey does
 
 
 class Valkey:
-    name = "valkey"
+    name = "Valkey"
 
     def __init__(self, folder: Path, log: Path) -> None:
         self.folder = folder.resolve()
