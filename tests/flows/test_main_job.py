@@ -12,9 +12,12 @@ from safetensors import safe_open
 
 from tests.product import Browser, Product
 
-pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("product")]
+pytestmark = pytest.mark.flow
 
-PROMPT = "Put the citations of this passage into our house style.\n\nSee Brown v Board of Education, 347 US 483 (1954)."
+PROMPT = (
+    "Put the citations of this passage into our house style.\n\n"
+    "See Brown v Board of Education, 347 US 483 (1954)."
+)
 
 
 def ready_documents(staff: Browser) -> list[str]:

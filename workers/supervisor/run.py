@@ -104,6 +104,9 @@ def _environment(place: Place) -> dict[str, str]:
         "HOUSESTYLE_ENGINE_TOKEN": os.environ.get("HOUSESTYLE_ENGINE_TOKEN")
         or secrets.load(place.home).engine_token,
         "PYTHONUNBUFFERED": "1",
+        # Training and the engine share the cores. A thread that spins while it waits for the others of its
+        # process takes them from the other process: two at once then run many times slower than in turn.
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),
     }
 
 
