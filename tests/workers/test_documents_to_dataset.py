@@ -17,8 +17,8 @@ from workers.tasks.extract_document import extract_document
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SENTENCE = (
-    "The court in Brown v. Board of Education, 347 U. S. 483, 495 (1954), held that the rule could not stand, "
-    "and nothing in the record before us suggests that the parties meant anything else when they signed it. "
+    "The court in Brown v. Board of Education, 347 U. S. 483, 495 (1954), held that it could not stand, "
+    "and nothing in the record before us suggests that the parties meant anything else when they signed. "
 )
 LONG = "\n\n".join(SENTENCE * 4 for _ in range(4))
 
