@@ -23,6 +23,10 @@ document.addEventListener("submit", (event) => {
   dialog.showModal();
 });
 
+// While the question is open nothing may be replaced beneath it: the button that asked would be gone.
+document.addEventListener("htmx:beforeRequest", (event) => { if (dialog.open) event.preventDefault(); });
+document.addEventListener("htmx:beforeSwap", (event) => { if (dialog.open) event.detail.shouldSwap = false; });
+
 // A form that was sent is not sent again by a second click.
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method !== "post") return;

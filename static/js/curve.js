@@ -22,7 +22,7 @@
         x: { time: false, range: [0, Math.max(data.steps, 1)] },
         y: { range: (_, low, high) => (low == null ? [0, 1] : [Math.max(0, low - 0.15), high + 0.15]) },
       },
-      axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] }, { ...axis, size: 46 }],
+      axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000], size: 34 }, { ...axis, size: 46 }],
       series: [
         { label: "Step", value: (_, step) => (step == null ? "–" : step) },
         { label: "Training loss", stroke: colour("--train"), width: 2, spanGaps: true, points: { show: false }, value },

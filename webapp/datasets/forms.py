@@ -21,10 +21,7 @@ class DatasetForm(forms.Form):
         choices=SHARES,
         coerce=float,
         initial=0.15,
-        error_messages={
-            "invalid_choice": "Choose one of the shares.",
-            "required": "Choose one of the shares.",
-        },
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose one of the shares."),
         help_text="The adapter never sees these. They show afterwards whether it learned the style or only "
         "the documents.",
     )

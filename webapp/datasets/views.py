@@ -17,7 +17,7 @@ from webapp.documents import selectors as documents
 from webapp.tenants.gates import MemberRequest, gate
 from webapp.tenants.permissions import Action
 
-EXAMPLES_A_PAGE = 10
+EXAMPLES_A_PAGE = 6
 
 
 @require_safe

@@ -145,7 +145,7 @@ class Glance:
             version = self.waiting[0]
             return Next(
                 f"{version} waits for an approver",
-                "Somebody who did not start its training decides. You can compare it with the base meanwhile.",
+                "Somebody who did not start its training decides. Compare it with the base meanwhile.",
                 *self._compare(),
             )
         if self.approved:

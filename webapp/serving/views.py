@@ -72,7 +72,5 @@ def take_off(request: MemberRequest) -> HttpResponse:
     except AppError as error:
         messages.error(request, error.message)
     else:
-        messages.success(
-            request, "Nothing is live now: your firm's programs are told so until you put one live."
-        )
+        messages.success(request, "Nothing is live now; your firm's programs are told so until something is.")
     return redirect("adapters")

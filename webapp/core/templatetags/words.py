@@ -121,6 +121,12 @@ def millions(value: int | None) -> str:
 
 
 @register.filter
+def shortest(value: float) -> str:
+    """A setting as a person writes it: `0.001`, `32`."""
+    return f"{value:g}"
+
+
+@register.filter
 def plus(value: int, other: int) -> int:
     return value + other
 
@@ -145,10 +151,10 @@ def fell(before: float | None, after: float | None) -> str:
     """How a held-out loss moved, as a sentence's end: `fell from 2.64 to 1.71`."""
     if before is None or after is None:
         return "was not measured"
-    verb = (
-        "fell" if round(after, 2) < round(before, 2) else "rose" if round(after, 2) > round(before, 2) else ""
-    )
-    return f"{verb} from {before:.2f} to {after:.2f}" if verb else f"stayed at {after:.2f}"
+    if round(before, 2) == round(after, 2):
+        return f"stayed at {after:.2f}"
+    verb = "fell" if after < before else "rose"
+    return f"{verb} from {before:.2f} to {after:.2f}"
 
 
 def _count(n: int, noun: str) -> str:

@@ -15,10 +15,12 @@ from webapp.tenants.forms import KeyForm
 from webapp.tenants.gates import MemberRequest, gate
 from webapp.tenants.permissions import Action, allows
 
+PROMPT = "Put this into our house style: Grutter v Bollinger, 539 US 306 (2003)."
+
 
 @gate(Action.OWN_KEYS)
 def keys(request: MemberRequest) -> HttpResponse:
-    """The keys of this person, or of everybody for a firm admin. A new secret is in this answer and nowhere else."""
+    """This person's keys, or everybody's for a firm admin. A new secret is in this one answer only."""
     member = request.member
     form, made = KeyForm(request.POST or None), None
     if request.method == "POST" and form.is_valid():
@@ -35,6 +37,7 @@ def keys(request: MemberRequest) -> HttpResponse:
         "everyone": everyone,
         "keys": selectors.api_keys(member, everyone=everyone),
         "base_url": f"{settings.PUBLIC_URL}/v1",
+        "prompt": PROMPT,
     }
     response = render(request, "tenants/keys.html", context)
     response["Cache-Control"] = "no-store"

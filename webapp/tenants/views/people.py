@@ -18,7 +18,7 @@ PASSWORD_BYTES = 12
 
 @gate(Action.MANAGE)
 def people(request: MemberRequest) -> HttpResponse:
-    """Who is in the firm, and a way to add somebody. The temporary password is in this answer and nowhere else."""
+    """Who is in the firm, and a way to add somebody. The temporary password is in this one answer only."""
     tenant_id = request.member.tenant_id
     form, added = PersonForm(request.POST or None), None
     if request.method == "POST" and form.is_valid():
