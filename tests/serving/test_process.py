@@ -15,7 +15,7 @@ import pytest
 from tests.serving.engines import ROOT, engine_command, environment, running_engine
 
 
-def start(model: Path, *options: str, token: str = "t") -> subprocess.CompletedProcess[str]:  # noqa: S107
+def start(model: Path, *options: str, token: str = "t") -> subprocess.CompletedProcess[str]:
     """Run an engine that must not start."""
     return subprocess.run(
         engine_command(model, *options),

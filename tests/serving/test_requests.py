@@ -60,7 +60,8 @@ def test_a_request_must_name_its_model(engine: RunningEngine) -> None:
 def test_unknown_parameters_are_refused_by_name(engine: RunningEngine) -> None:
     error = refusal(engine.chat("base", "Hello", presence_penalty=1, logit_bias={}), 400)
     assert error["code"] == "unknown_parameter"
-    assert "presence_penalty" in error["message"] and "logit_bias" in error["message"]
+    assert "presence_penalty" in error["message"]
+    assert "logit_bias" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,8 @@ def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(engine: R
     context = engine.http.get("/v1/models").json()["data"][0]["max_model_len"]
     error = refusal(engine.complete("base", [5] * (context + 3), max_tokens=1), 400)
     assert error["code"] == "context_length_exceeded"
-    assert str(context) in error["message"] and str(context + 3) in error["message"]
+    assert str(context) in error["message"]
+    assert str(context + 3) in error["message"]
 
 
 def test_an_answer_that_would_not_fit_is_refused_with_what_is_left(engine: RunningEngine) -> None:

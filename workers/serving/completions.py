@@ -115,9 +115,11 @@ async def _events(answer: Answer, head: dict[str, Any], shape: _Shape, usage: bo
     """The answer in the pieces and the order in which OpenAI sends them."""
     every = {**head, "usage": None} if usage else head
     try:
-        if shape.chat:
-            yield _event({**every, "choices": [shape.piece_choice("", None, first=True)]})
+        opened = not shape.chat
         async for delta in answer.deltas():
+            if not opened:  # not before: a request that fails at once is told of by its first event
+                yield _event({**every, "choices": [shape.piece_choice("", None, first=True)]})
+                opened = True
             yield _event({**every, "choices": [shape.piece_choice(delta.text, delta.finish_reason)]})
         if usage:
             yield _event({**head, "choices": [], "usage": _usage(answer)})

@@ -15,6 +15,7 @@ from torch import Tensor
 from workers.serving.config import LlamaConfig
 from workers.serving.errors import StartError
 from workers.serving.kv_cache import KVCache
+from workers.serving.linear import linear
 from workers.serving.lora import FUSED, LoraLayer
 
 Adapter = Sequence[LoraLayer]  # one entry a layer
@@ -91,7 +92,7 @@ class Llama:
             gate, up = _linear(h, layer, "gate_up", index, groups).chunk(2, dim=-1)
             x = x + _linear(F.silu(gate) * up, layer, "down", index, groups)
         wanted = [place.span.stop - 1 for place, s in zip(rows, segments, strict=True) if s.wants_logits]
-        return F.linear(self._rms_norm(x[wanted], self._norm), self._head)
+        return linear(self._rms_norm(x[wanted], self._norm), self._head)
 
     def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, (self.config.hidden,), weight, self.config.rms_eps)
@@ -119,7 +120,7 @@ class Llama:
 
 def _linear(x: Tensor, layer: _Layer, name: str, index: int, groups: list[tuple[Adapter, slice]]) -> Tensor:
     """x W^T for all rows, plus each adapter's LoRA for the rows that are its own."""
-    y = F.linear(x, layer.fused[name])
+    y = linear(x, layer.fused[name])
     for adapter, span in groups:
         lora = adapter[index].get(name)
         if lora is not None:

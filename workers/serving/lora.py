@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from workers.serving.config import LlamaConfig
+from workers.serving.linear import linear
 
 # The linear layers that read the same input are multiplied as one; a checkpoint keeps them apart.
 FUSED: dict[str, tuple[str, ...]] = {
@@ -37,7 +38,7 @@ class FusedLora:
 
     def add_to(self, y: Tensor, x: Tensor) -> None:
         """Add this adapter's share to `y [rows, out]` in place, from the layer's input `x [rows, in]`."""
-        h = x @ self.a.t()
+        h = linear(x, self.a)
         for part in self.parts:
             y[:, part.columns].addmm_(h[:, part.ranks], part.b.t())
 
