@@ -17,8 +17,8 @@ pytestmark = pytest.mark.browser
 
 SOON = 60_000  # milliseconds: a worker has to pick the job up
 PARAGRAPH = (
-    "The court in Brown v. Board of Education, 347 U. S. 483, 495 (1954), held that the practice could not "
-    "stand, and the later decision in Celotex Corp. v. Catrett, 477 U. S. 317, 322 (1986), says who bears the "
+    "The court in Brown v. Board of Education, 347 U. S. 483, 495 (1954), held that it could not "
+    "stand, and the later decision in Celotex Corp. v. Catrett, 477 U. S. 317, 322 (1986), says who has the "
     "burden. Nothing in the record before us suggests that the parties meant anything else when they signed. "
 )
 
