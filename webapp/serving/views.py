@@ -60,7 +60,7 @@ def put_live(request: MemberRequest, version_id: uuid.UUID) -> HttpResponse:
     except AppError as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, f"{found} is live: it answers your firm's programs from now on.")
+        messages.success(request, f"{found} is live.")
     return redirect("version", version_id)
 
 

@@ -1,0 +1,135 @@
+"""Forms show every problem at once, keep what was written, and answer in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.test import Client
+
+from tests.conftest import Firm
+from tests.factories import ready_dataset, ready_document
+from webapp.core.tenancy import tenant_scope
+from webapp.datasets import selectors as datasets
+from webapp.tenants import selectors as tenants
+
+SignIn = Callable[..., Client]
+
+
+def test_a_dataset_form_has_all_ready_documents_chosen(firm: Firm, signed_in: SignIn) -> None:
+    for _ in range(3):
+        ready_document(firm)
+    page = signed_in(firm.alice).get("/datasets/new/").content.decode()
+    assert page.count("checked") == 3
+
+
+def test_a_dataset_form_has_those_chosen_that_the_documents_page_named(firm: Firm, signed_in: SignIn) -> None:
+    first, _ = ready_document(firm), ready_document(firm)
+    page = signed_in(firm.alice).get(f"/datasets/new/?document={first.id}").content.decode()
+    assert page.count("checked") == 1
+
+
+def test_a_dataset_form_shows_every_problem_at_once(firm: Firm, signed_in: SignIn) -> None:
+    document = ready_document(firm)
+    answer = signed_in(firm.alice).post(
+        "/datasets/new/", {"name": " ", "heldout_share": "0.15", "documents": [document.id]}
+    )
+    page = answer.content.decode()
+    assert "Give the dataset a name." in page
+    assert "Choose at least two ready documents: one is held out to measure with." in page
+
+
+def test_a_dataset_is_made_of_the_chosen_documents(firm: Firm, signed_in: SignIn) -> None:
+    chosen = [ready_document(firm).id for _ in range(2)]
+    ready_document(firm)
+    answer = signed_in(firm.alice).post(
+        "/datasets/new/", {"name": "Two", "heldout_share": "0.2", "documents": chosen}
+    )
+    with tenant_scope(firm.tenant.id):
+        made = datasets.datasets(firm.tenant.id).get(name="Two")
+        assert set(datasets.parts(made).values_list("document_id", flat=True)) == set(chosen)
+    assert answer.headers["Location"] == f"/datasets/{made.id}/"
+
+
+def test_another_firms_document_is_no_choice(firm: Firm, other_firm: Firm, signed_in: SignIn) -> None:
+    foreign = ready_document(other_firm)
+    own = ready_document(firm)
+    answer = signed_in(firm.alice).post(
+        "/datasets/new/", {"name": "Two", "heldout_share": "0.15", "documents": [own.id, foreign.id]}
+    )
+    assert "Choose only documents that are ready." in answer.content.decode()
+
+
+def test_a_training_form_shows_every_problem_at_once_and_keeps_what_was_written(
+    firm: Firm, signed_in: SignIn
+) -> None:
+    dataset = ready_dataset(firm)
+    answer = signed_in(firm.alice).post(
+        "/training/new/",
+        {
+            "dataset": dataset.id,
+            "adapter_name": "My Briefs!",
+            "preset": "quick",
+            "rank": "128",
+            "epochs": "many",
+        },
+    )
+    page = answer.content.decode()
+    assert "Use small letters, digits and hyphens" in page
+    assert "Rank must be between 4 and 64; 128 was given." in page
+    assert "Epochs must be a whole number." in page
+    assert 'value="My Briefs!"' in page
+    assert '<details class="advanced" open>' in page
+
+
+def test_a_person_form_shows_every_problem_at_once(firm: Firm, signed_in: SignIn) -> None:
+    answer = signed_in(firm.dora).post(
+        "/settings/people/", {"name": "", "email": "no address", "role": "king"}
+    )
+    page = answer.content.decode()
+    assert "Write a full e-mail address." in page
+    assert "Choose one of the roles." in page
+
+
+def test_a_temporary_password_is_shown_once_and_works(firm: Firm, signed_in: SignIn, client: Client) -> None:
+    admin = signed_in(firm.dora)
+    person = {"name": "Fred", "email": "fred@ashworth.example", "role": "staff"}
+    answer = admin.post("/settings/people/", person)
+    password = answer.context["added"]["password"]
+    assert password in answer.content.decode()
+    assert password not in admin.get("/settings/people/").content.decode()
+    assert "no-store" in answer.headers["Cache-Control"]
+    answer = client.post("/sign-in/", {"username": person["email"], "password": password})
+    assert answer.headers["Location"] == "/"
+
+
+def test_a_taken_address_is_said_above_the_form(firm: Firm, signed_in: SignIn) -> None:
+    person = {"name": "Alice", "email": firm.alice.user.email, "role": "staff"}
+    answer = signed_in(firm.dora).post("/settings/people/", person)
+    assert "Somebody already signs in with this e-mail address." in answer.content.decode()
+
+
+def test_a_keys_secret_is_shown_once(firm: Firm, signed_in: SignIn) -> None:
+    client = signed_in(firm.alice)
+    answer = client.post("/settings/keys/", {"name": "Word add-in"})
+    secret = answer.context["made"]["secret"]
+    assert answer.content.decode().count(secret) == 3
+    assert secret not in client.get("/settings/keys/").content.decode()
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
+def test_a_nameless_key_is_not_made(firm: Firm, signed_in: SignIn) -> None:
+    answer = signed_in(firm.alice).post("/settings/keys/", {"name": " "})
+    assert "Write a name." in answer.content.decode()
+    with tenant_scope(firm.tenant.id):
+        assert not tenants.api_keys(firm.alice, everyone=True)
+
+
+def test_staff_see_their_own_keys_and_an_admin_everybodys(firm: Firm, signed_in: SignIn) -> None:
+    prefix = firm.key(firm.bob)[:9]
+    assert prefix not in signed_in(firm.alice).get("/settings/keys/").content.decode()
+    assert prefix in signed_in(firm.dora).get("/settings/keys/").content.decode()
+    with tenant_scope(firm.tenant.id):
+        key = tenants.api_keys(firm.bob, everyone=False).get()
+    assert signed_in(firm.alice).post(f"/settings/keys/{key.id}/revoke/").status_code == 404
+    signed_in(firm.dora).post(f"/settings/keys/{key.id}/revoke/")
+    assert "Revoked" in signed_in(firm.bob).get("/settings/keys/").content.decode()
