@@ -21,7 +21,7 @@ from webapp.core.tenancy import tenant_scope
 from webapp.tenants import services as tenants
 from webapp.tenants.models import Membership, Role, Tenant
 
-PASSWORD = "a long enough password"  # noqa: S105  # of people who exist in a test database only
+PASSWORD = "a long enough password"  # of people who exist in a test database only
 
 # Hundreds of tests make people: the real hasher is slow on purpose. test_sign_in uses the real one.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]

@@ -13,7 +13,7 @@ from playwright.sync_api import FilePayload, Locator, Page, expect
 from tests.browser.chromium import sign_in
 from tests.product import Product
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("product")]
 
 SOON = 60_000  # milliseconds: a worker has to pick the job up
 PARAGRAPH = (
@@ -130,7 +130,7 @@ def ask_through_the_api(product: Product) -> None:
         model="", messages=[{"role": "user", "content": "Hello"}], max_tokens=4
     )
     assert answer.headers["X-Housestyle-Adapter"] == "browser@1"
-    assert answer.parse().usage.completion_tokens > 0
+    assert answer.parse().choices[0].message.role == "assistant"
 
 
 def test_the_other_firm_sees_none_of_it(page: Page, product: Product) -> None:

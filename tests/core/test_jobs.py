@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from django.db.models.functions import Now
@@ -31,8 +30,8 @@ def let_lease_run_out(job: Job) -> None:
 
 
 @pytest.fixture
-def job(firm: Firm) -> Iterator[Job]:
-    yield add(firm)
+def job(firm: Firm) -> Job:
+    return add(firm)
 
 
 def test_a_job_is_claimed_once(job: Job) -> None:

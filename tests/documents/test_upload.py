@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core.files.storage import default_storage
+from pytest_django.fixtures import Settings
 
 from tests.conftest import Firm
 from tests.factories import end_job, ready_dataset, ready_document
@@ -32,7 +35,7 @@ def test_a_files_name_is_only_a_name(firm: Firm, given: str, kept: str) -> None:
         assert services.upload(member=firm.alice, name=given, data=b"x").name == kept
 
 
-def test_a_file_that_is_too_large_is_refused(firm: Firm, settings) -> None:
+def test_a_file_that_is_too_large_is_refused(firm: Firm, settings: Settings) -> None:
     settings.MAX_UPLOAD_BYTES = 2**20
     with tenant_scope(firm.tenant.id), pytest.raises(Invalid, match="larger than 1 MB"):
         services.upload(member=firm.alice, name="big.pdf", data=b"x" * (2**20 + 1))
@@ -45,7 +48,7 @@ def test_a_refused_document_says_why(firm: Firm) -> None:
         assert (document.state, document.reason) == ("refused", "This file is empty; choose another one.")
 
 
-def test_deleting_removes_the_files_too(firm: Firm, django_capture_on_commit_callbacks) -> None:
+def test_deleting_removes_the_files_too(firm: Firm, django_capture_on_commit_callbacks: Any) -> None:
     document = ready_document(firm, by=firm.alice)
     names = [document.stored_name, document.text_name]
     assert all(default_storage.exists(name) for name in names)
@@ -57,7 +60,7 @@ def test_deleting_removes_the_files_too(firm: Firm, django_capture_on_commit_cal
 def test_what_a_dataset_was_made_from_cannot_be_deleted(firm: Firm) -> None:
     dataset = ready_dataset(firm, by=firm.alice)
     with tenant_scope(firm.tenant.id):
-        document = dataset.memberships.first().document
+        document = dataset.memberships.all()[0].document
         with pytest.raises(Conflict, match="part of a dataset"):
             services.delete(member=firm.alice, document=document)
         assert selectors.text(selectors.document(firm.tenant.id, document.id))

@@ -18,9 +18,11 @@ PROMPT, COMPLETION = "Restyle 347 US 483.", "347 U. S. 483 (1954)"
 
 def test_the_labels_are_the_completion_and_the_end_token(tiny: BaseModel) -> None:
     example = encode_one(tiny, PROMPT, COMPLETION)
-    labels = tiny.tokenizer.decode(example.tokens[example.prompt_length :])
+    asked, labels = (
+        str(tiny.tokenizer.decode(list(tokens)))
+        for tokens in (example.tokens[: example.prompt_length], example.tokens[example.prompt_length :])
+    )
     assert labels == f"{COMPLETION}<|im_end|>"
-    asked = tiny.tokenizer.decode(example.tokens[: example.prompt_length])
     assert asked.endswith(f"<|im_start|>user\n{PROMPT}<|im_end|>\n<|im_start|>assistant\n")
 
 

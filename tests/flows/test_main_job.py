@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletion
 from safetensors import safe_open
 
 from tests.product import Browser, Product
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("product")]
+
+Row = dict[str, Any]
 
 PROMPT = (
     "Put the citations of this passage into our house style.\n\n"
@@ -25,7 +29,7 @@ def ready_documents(staff: Browser) -> list[str]:
     return [staff.wait(f"documents/{row['id']}/", until={"ready", "refused"})["id"] for row in listed]
 
 
-def train(staff: Browser, documents: list[str], *, steps: int) -> dict:
+def train(staff: Browser, documents: list[str], *, steps: int) -> Row:
     """A dataset of these documents and a finished run on it."""
     dataset = staff.api("POST", "datasets/", json={"name": "Briefs", "documents": documents})
     dataset = staff.wait(f"datasets/{dataset['id']}/", until={"ready", "failed"})
@@ -43,17 +47,17 @@ def train(staff: Browser, documents: list[str], *, steps: int) -> dict:
     )
     run = staff.wait(f"runs/{run['id']}/", until={"succeeded", "failed", "errored"})
     assert run["state"] == "succeeded", run
-    return run
+    return dict(run)
 
 
-def put_live(staff: Browser, approver: Browser, run: dict) -> dict:
+def put_live(staff: Browser, approver: Browser, run: Row) -> Row:
     (version,) = [row for row in approver.api("GET", "versions/")["results"] if row["run"] == run["id"]]
     decision = {"version": version["id"], "decision": "approved", "note": "Reads like us."}
     refused = staff.request("POST", "/api/v1/approvals/", json=decision)
     assert refused.status_code == 403
     approver.api("POST", "approvals/", json=decision)
     approver.api("POST", f"versions/{version['id']}/put-live/")
-    return version
+    return dict(version)
 
 
 def ask(product: Product, key: str, *, stream: bool) -> tuple[str, str, str]:
@@ -68,8 +72,8 @@ def ask(product: Product, key: str, *, stream: bool) -> tuple[str, str, str]:
     )
     adapter = raw.headers["X-Housestyle-Adapter"]
     answer = raw.parse()
-    if not stream:
-        return answer.choices[0].message.content, answer.model, adapter
+    if isinstance(answer, ChatCompletion):
+        return answer.choices[0].message.content or "", answer.model, adapter
     chunks = list(answer)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     return text, chunks[0].model, adapter
@@ -109,7 +113,7 @@ def test_from_documents_to_each_firms_own_answer(product: Product) -> None:
         assert other.get(f"/api/v1/{path}").status_code == 404
 
 
-def check_files(product: Product, version: dict) -> None:
+def check_files(product: Product, version: Row) -> None:
     """The version on disk is what PEFT writes, and is what its SHA-256 says."""
     (folder,) = Path(product.home / "storage" / "adapters").glob(f"*/{version['id']}")
     assert sorted(path.name for path in folder.iterdir()) == [

@@ -41,7 +41,7 @@ def ids(firm: Firm) -> Callable[[str], str]:
     firm.key(firm.alice)
     with tenant_scope(firm.tenant.id):
         run = version.run
-        document = run.dataset.memberships.first().document
+        document = run.dataset.memberships.all()[0].document
         key = ApiKey.objects.get()
         approval = version.approvals.get()
         kinds = {

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webapp.training.presets import PRESETS, QUICK_STEPS
+from webapp.training.presets import PRESETS, QUICK_STEPS, Preset
 from webapp.training.spec import SpecError, TrainingSpec
 
 
@@ -34,7 +34,7 @@ def test_a_spec_survives_its_dictionary() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
 @pytest.mark.parametrize("examples", [1, 100, 100_000])
-def test_every_preset_gives_a_valid_spec(preset, examples: int) -> None:
+def test_every_preset_gives_a_valid_spec(preset: Preset, examples: int) -> None:
     preset.spec(examples).check()
 
 

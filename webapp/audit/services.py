@@ -14,7 +14,7 @@ FIRST = "0" * 64
 
 
 class Actor(Protocol):
-    """Who did it. A membership is one; audit stands below tenants, so that changes to people are audited too."""
+    """Who did it. A membership is one: audit stands below tenants, so that changes to people are audited."""
 
     @property
     def label(self) -> str: ...

@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 
 class AppError(Exception):
-    """An expected problem. `message` is one sentence for the person, `fields` maps a field to its sentence."""
+    """An expected problem. `message` is one sentence for the person, `fields` maps fields to theirs."""
 
     code = "error"
     status = HTTPStatus.BAD_REQUEST

@@ -39,7 +39,7 @@ def new_wrapped_key(tenant_id: uuid.UUID) -> bytes:
     return _seal(_master(), AESGCM.generate_key(256), tenant_id.bytes)
 
 
-def put(*, tenant_id: uuid.UUID, wrapped_key: bytes, area: str, data: bytes) -> Stored:
+def put(*, tenant_id: uuid.UUID, wrapped_key: bytes | memoryview, area: str, data: bytes) -> Stored:
     """Seal and keep `data`; `sha256` and `size` are those of the plain bytes."""
     name = f"{area}/{tenant_id}/{uuid.uuid4().hex}"
     sealed = _seal(_unwrap(tenant_id, wrapped_key), data, name.encode())
@@ -50,7 +50,7 @@ def put(*, tenant_id: uuid.UUID, wrapped_key: bytes, area: str, data: bytes) -> 
     return Stored(name, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def get(*, tenant_id: uuid.UUID, wrapped_key: bytes, name: str) -> bytes:
+def get(*, tenant_id: uuid.UUID, wrapped_key: bytes | memoryview, name: str) -> bytes:
     """The plain bytes of a stored file. Raises Tampered, FileNotFoundError."""
     with default_storage.open(name) as file:
         sealed = file.read()
@@ -70,7 +70,7 @@ def _master() -> bytes:
     return base64.urlsafe_b64decode(settings.MASTER_KEY)
 
 
-def _unwrap(tenant_id: uuid.UUID, wrapped_key: bytes) -> bytes:
+def _unwrap(tenant_id: uuid.UUID, wrapped_key: bytes | memoryview) -> bytes:
     return _open(_master(), bytes(wrapped_key), tenant_id.bytes)
 
 

@@ -9,7 +9,7 @@ DEEPEST = 12
 
 
 def frames_only(error: BaseException) -> str:
-    """A traceback without messages or source lines: an exception's message may quote a document or a prompt."""
+    """A traceback without messages or source lines: a message may quote a document or a prompt."""
     frames = [
         f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)

@@ -14,7 +14,7 @@ class Split(models.TextChoices):
 
 
 class Dataset(TenantOwned):
-    """Examples made from documents, split by document. Frozen once it is built: `sha256` covers its content."""
+    """Examples made from documents, split by document. Frozen once built: `sha256` covers its content."""
 
     name = models.CharField(max_length=200)
     seed = models.PositiveIntegerField(default=0)

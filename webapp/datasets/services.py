@@ -120,7 +120,7 @@ def delete(*, member: Membership, dataset: Dataset) -> None:
     require(member, Action.BUILD)
     if not dataset.job.has_ended:
         raise Conflict("This dataset is still being built; wait for it to finish, then delete it.")
-    if dataset.runs.exists():  # type: ignore[attr-defined]  # the reverse side of TrainingRun.dataset
+    if dataset.runs.exists():
         raise Conflict("A training run learned from this dataset, so it must stay as evidence.")
     audit.record(tenant_id=member.tenant_id, actor=member, action="dataset.deleted", target=dataset)
     job_id = dataset.job_id

@@ -1,4 +1,4 @@
-"""Two demo firms with documents written for this project, so that a first look needs no files of one's own."""
+"""Two demo firms with documents written for this project, so that a first look needs no others."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from pathlib import PurePosixPath
 
 from django.conf import settings
@@ -80,7 +81,8 @@ def delete(*, member: Membership, document: Document) -> None:
             f"“{document.name}” is part of a dataset, which must stay as it is; it cannot be deleted."
         ) from None
     Job.objects.filter(id=job_id).delete()
-    transaction.on_commit(lambda: [storage.delete(name) for name in names])
+    for name in names:
+        transaction.on_commit(partial(storage.delete, name))
 
 
 def _clean_name(name: str) -> str:

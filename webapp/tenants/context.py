@@ -2,7 +2,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from webapp.tenants.permissions import ALLOWED, Action, Role
+from webapp.tenants.models import Role
+from webapp.tenants.permissions import ALLOWED, Action
 
 
 def firm(request: HttpRequest) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""The way into every page: who are you, whose firm, may you do this; then one transaction that sees only it."""
+"""The way into every page: who are you, whose firm, may you do this; then one transaction that sees it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -21,7 +21,7 @@ P = ParamSpec("P")
 class MemberRequest(HttpRequest):
     """A request behind the gate: `member` is who asks, with their firm."""
 
-    user: User  # type: ignore[assignment]  # the gate lets no anonymous user through
+    user: User  # the gate lets no anonymous user through
     member: Membership
 
 
@@ -29,7 +29,7 @@ Page = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 
 
 def gate(action: Action) -> Callable[[Page[P]], Callable[Concatenate[HttpRequest, P], HttpResponseBase]]:
-    """Open a page to members of a firm whose role covers `action`; the view runs in the firm's transaction."""
+    """Open a page to members whose role covers `action`; the view runs in their firm's transaction."""
 
     def decorate(view: Page[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
         @wraps(view)
@@ -46,7 +46,7 @@ def gate(action: Action) -> Callable[[Page[P]], Callable[Concatenate[HttpRequest
                 return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
         gated.action = action  # type: ignore[attr-defined]  # read by the test that visits every URL
-        return gated
+        return cast("Callable[Concatenate[HttpRequest, P], HttpResponseBase]", gated)
 
     return decorate
 
@@ -59,7 +59,7 @@ def _to_sign_in(request: HttpRequest) -> HttpResponse:
     return redirect_to_login(request.get_full_path())
 
 
-def signed_in_member(request: HttpRequest) -> Any:
+def signed_in_member(request: HttpRequest) -> Membership | None:
     """The member behind a request, or None; for views that are asynchronous and open their own scopes."""
     if not isinstance(request.user, User):
         return None

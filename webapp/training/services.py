@@ -33,7 +33,7 @@ def start(
     preset: str = "quick",
     changes: Mapping[str, Any] | None = None,
 ) -> TrainingRun:
-    """Queue a run that adds a version to the adapter `adapter_name`. `changes` overrides the preset's settings.
+    """Queue a run that adds a version to the adapter `adapter_name`. `changes` overrides the preset.
 
     Raises Invalid with every problem at once.
     """
@@ -84,7 +84,7 @@ def start(
 
 @transaction.atomic
 def cancel(*, member: Membership, run: TrainingRun) -> None:
-    """Stop a run: at once while it waits, within one step while it trains. Raises Conflict once it has ended."""
+    """Stop a run: at once while it waits, within one step while it trains. Raises Conflict at its end."""
     require(member, Action.TRAIN)
     if run.job.has_ended:
         raise Conflict("This run has already ended.")

@@ -30,8 +30,8 @@ def _build(held: Held) -> Record:
     for side in Split:
         if not any(made for _, split, made in drafts if split == side):
             raise JobFailed(
-                f"No {side.label.lower()} examples could be made from these documents: they hold too little running "
-                "text. Add longer documents and build again."
+                f"No {side.label.lower()} examples could be made from these documents: they hold too "
+                "little running text. Add longer documents and build again."
             )
 
     def record() -> None:

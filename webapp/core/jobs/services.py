@@ -51,7 +51,7 @@ def wake(kind: JobKind) -> None:
     try:
         with app.connection_for_write() as connection:
             # kombu would try for seconds even so, and a person's request would wait with it
-            connection.transport_options = {**connection.transport_options, "max_retries": 0}
+            connection.transport_options = {**(connection.transport_options or {}), "max_retries": 0}
             app.send_task(kind.task, connection=connection, retry=False)
     except (KombuError, CeleryError, OSError) as error:
         log.warning("The broker is away (%s); the relay will publish %s.", type(error).__name__, kind.task)
@@ -113,7 +113,7 @@ def request_cancel(job: Job) -> None:
 
 
 def requeue_abandoned() -> int:
-    """Take back what dead workers left, and return how many. A job that killed three workers is not tried again."""
+    """Take back what dead workers left; returns how many. What killed three workers is not tried again."""
     with worker_scope():
         abandoned = Job.objects.filter(state=JobState.RUNNING, lease_until__lt=Now())
         abandoned.filter(epoch__gte=MAX_CLAIMS).update(
