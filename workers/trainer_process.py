@@ -1,7 +1,7 @@
 """The training child of a worker: `python -m workers.engine.child`, spoken to in JSON lines.
 
-A process of its own, so that running out of memory costs the child and not the worker, and a GPU never meets a
-fork. It is kept from run to run with the base model loaded, and replaced when it has died.
+A process of its own, so that running out of memory costs the child and not the worker, and a GPU never meets
+a fork. It is kept from run to run with the base model loaded, and replaced when it has died.
 """
 
 from __future__ import annotations
