@@ -38,11 +38,11 @@ run: $(INSTALLED) ## Start the product on http://127.0.0.1:8800 (ARGS="--help" l
 test: $(INSTALLED) chromium ## Run all tests on servers they start themselves (ARGS go to pytest)
 	@$(BIN)/python -c 'from tests.models import base_model_folder; base_model_folder()'
 	@if command -v chromium > /dev/null; then \
-		$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS); \
+		$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS); \
 	else \
 		echo 'There is no Chromium here, so these browser tests are left out:'; \
 		$(BIN)/python -m pytest --collect-only -q -m browser | grep '::' || true; \
-		$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not browser' $(ARGS); \
+		$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m 'not browser' $(ARGS); \
 	fi
 
 # The browser tests want the distribution's Chromium. Without root or apt they are left out, and named.
