@@ -1,7 +1,7 @@
 """A pytest plugin that spreads tests over the workers of pytest-xdist.
 
-The longest come first, so that no worker ends with one while the others have nothing left. Tests of a file stay
-together, since they share servers; files that carry the same `xdist_group` do too.
+The longest come first, so that no worker ends with one while the others have nothing left. Tests of a file
+stay together, since they share servers; files that carry the same `xdist_group` do too.
 """
 
 from __future__ import annotations
