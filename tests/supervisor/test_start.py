@@ -80,8 +80,21 @@ def test_a_model_folder_without_a_model_is_refused(place: Place) -> None:
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "NEEDED", (*checks.NEEDED, "no_such_package"))
-    with pytest.raises(StartError, match=r"Not installed: no_such_package\. Run `make setup` first"):
+    with pytest.raises(StartError, match="Not installed: no_such_package; run `make setup` first"):
         checks.check_packages()
+
+
+def test_a_machine_without_the_packages_is_told_what_to_do(place: Place) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-S", "-m", "workers.supervisor"],  # -S: an interpreter without site-packages
+        cwd=ROOT,
+        env={**os.environ, "HOUSESTYLE_HOME": str(place.home), "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.strip().endswith("is not installed: run `make setup` first.")
+    assert len(refused.stderr.splitlines()) == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

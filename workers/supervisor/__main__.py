@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from workers.supervisor.commands import ENGINE_PORT, WEB_PORT, Place, default_home, default_model
-from workers.supervisor.run import Options, run
 
 
 def main(words: list[str] | None = None) -> int:
@@ -25,6 +24,11 @@ def main(words: list[str] | None = None) -> int:
         port=options.port,
         engine_port=options.engine_port,
     )
+    try:
+        from workers.supervisor.run import Options, run  # needs packages that may be missing
+    except ImportError as error:
+        print(f"The package {error.name} is not installed: run `make setup` first.", file=sys.stderr)
+        return 1
     return run(
         Options(
             place=place,

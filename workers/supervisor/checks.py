@@ -21,7 +21,7 @@ def check_packages() -> None:
     """Raises StartError naming every package that is not installed."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise StartError(f"Not installed: {', '.join(missing)}. Run `make setup` first.")
+        raise StartError(f"Not installed: {', '.join(missing)}; run `make setup` first.")
 
 
 def check_ports(place: Place) -> None:
