@@ -23,6 +23,7 @@ def pytest_load_initial_conftests() -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
     home = Path(_at_the_end.enter_context(tempfile.TemporaryDirectory(prefix="housestyle-tests-")))
+    (home / "static").mkdir()  # looked for by every test client
     os.environ["HOUSESTYLE_HOME"] = str(home)  # documents and secrets of tests never meet a person's own
     try:
         _at_the_end.enter_context(embedded.running(home, durable=False))

@@ -52,6 +52,7 @@ def _run(options: Options, stop: StopRequests, stack: ExitStack) -> None:
     checks.check_ports(place)
     if options.model_named:
         checks.check_model(place)
+    (place.home / "static").mkdir(exist_ok=True)  # looked for at every start of the web process
     os.environ.update(_environment(place))
     table = commands(place)
     processes = Processes(place.home / "logs", stop, verbose=options.verbose)
