@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ import psycopg2
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 120
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,15 @@ class Browser(httpx.Client):
 @contextmanager
 def running_product(*, home: Path, model: Path, demo: bool = True) -> Iterator[Product]:
     """Start the product as `make run` does, wait for it, and leave no process behind."""
-    name = f"housestyle_product_{os.getpid()}_{model.name.lower().replace('-', '_')}"
+    number = next(_numbers)
+    name = f"housestyle_product_{os.getpid()}_{number}"
     with _database(name) as database_url:
         web, engine = _free_port(), _free_port()
         environment = {
             **os.environ,
             "HOUSESTYLE_HOME": str(home),
             "DATABASE_URL": database_url,
-            "REDIS_URL": _other_redis(os.environ["REDIS_URL"], model),
+            "REDIS_URL": _other_redis(os.environ["REDIS_URL"], number),
         }
         log = home / "supervisor.log"
         home.mkdir(parents=True, exist_ok=True)
@@ -138,6 +141,7 @@ def _database(name: str) -> Iterator[str]:
             admin.close()
 
 
-def _other_redis(url: str, model: Path) -> str:
-    """A Redis database apart from the tests' own and from another product's."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{1 + sum(model.name.encode()) % 14}"))
+def _other_redis(url: str, number: int) -> str:
+    """A Redis database apart from the tests' own, number 0, and from those of products beside this one."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return urlunsplit(urlsplit(url)._replace(path=f"/{1 + (worker * 7 + number % 7) % 15}"))

@@ -10,14 +10,16 @@ from tests.models import tiny_model_folder
 from tests.product import Product, running_product
 
 
-@pytest.fixture(scope="session")
+# Not for the session: a product that idles takes memory and processor from the tests after it, and Playwright
+# keeps an event loop running in which Django refuses to ask its database.
+@pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The product on the tiny model: its pages are the same, and its training takes seconds."""
     with running_product(home=tmp_path_factory.mktemp("product"), model=tiny_model_folder()) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = launch(playwright)

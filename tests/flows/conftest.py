@@ -9,7 +9,7 @@ from tests.models import base_model_folder
 from tests.product import Product, running_product
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The product on the real base model."""
     home: Path = tmp_path_factory.mktemp("product")
