@@ -21,7 +21,7 @@ import httpx
 import psycopg2
 
 ROOT = Path(__file__).parent.parent
-START_SECONDS = 120
+START_SECONDS = 240
 _numbers = itertools.count()
 
 
@@ -54,7 +54,7 @@ class Browser(httpx.Client):
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
-    def wait(self, path: str, *, until: set[str], seconds: float = 300) -> Any:
+    def wait(self, path: str, *, until: set[str], seconds: float = 900) -> Any:
         """Ask for `path` until its state is one of `until`; returns the last answer."""
         deadline = time.monotonic() + seconds
         while True:
