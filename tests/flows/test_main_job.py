@@ -17,7 +17,7 @@ from tests.product import Browser, Product
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("product"), pytest.mark.timeout(1800)]
 
 # Enough to learn from and to measure with; a whole demo firm takes minutes a run.
-DOCUMENTS, STEPS = 3, 6
+DOCUMENTS, STEPS = 5, 10
 
 Row = dict[str, Any]
 
@@ -69,7 +69,7 @@ def ask(product: Product, key: str, *, stream: bool) -> tuple[str, str, str]:
     raw = client.chat.completions.with_raw_response.create(
         model="",
         messages=[{"role": "user", "content": PROMPT}],
-        max_tokens=24,
+        max_tokens=40,
         temperature=0,
         stream=stream,
     )
