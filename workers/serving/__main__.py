@@ -13,10 +13,6 @@ import socket
 import sys
 from pathlib import Path
 
-# OpenMP's threads wait for each other by spinning, unless told otherwise before torch is loaded. Beside a
-# training run on the same cores they spin away the other thread's time: steps took 5 to 10 times as long.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import torch
 import uvicorn
 
