@@ -12,6 +12,7 @@ from workers.serving.config import LlamaConfig
 from workers.serving.errors import EngineError, StartError
 from workers.serving.kv_cache import KVPool
 from workers.serving.llama import Llama
+from workers.serving.passing_thread import in_passing_thread
 from workers.serving.sampler import Sampler
 from workers.serving.scheduler import Scheduler
 from workers.serving.sequence import Delta, Event, Failed, Sequence
@@ -45,11 +46,15 @@ class Engine:
             config, base_name=BASE_NAME, root=options.adapters_root, places=options.max_loras
         )
         self.scheduler = Scheduler(
-            Llama.load(options.model, config, self.context),
+            in_passing_thread(lambda: Llama.load(options.model, config, self.context)),
             KVPool(config, max(options.kv_cache_tokens, self.context)),
             max_running=options.max_num_seqs,
             on_broken=on_broken,
         )
+
+    def load_adapter(self, name: str, path: str) -> None:
+        """Load the adapter at `path` as `name`; takes tens of milliseconds. Raises EngineError."""
+        in_passing_thread(lambda: self.adapters.load(name, path))
 
     def check_model(self, name: str) -> None:
         """Raises EngineError (404) unless the base or a loaded adapter has this name."""

@@ -66,7 +66,7 @@ async def models(request: Request) -> Response:
 async def load_adapter(request: Request) -> Response:
     engine: Engine = request.app.state.engine
     body = parse(LoadAdapter, await read_body(request))
-    await asyncio.to_thread(engine.adapters.load, body.lora_name, body.lora_path)
+    await asyncio.to_thread(engine.load_adapter, body.lora_name, body.lora_path)
     return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
 
 
