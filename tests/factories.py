@@ -18,6 +18,7 @@ from webapp.datasets import services as datasets
 from webapp.datasets.examples import ExampleDraft
 from webapp.datasets.models import Dataset
 from webapp.documents import services as documents
+from webapp.documents.layout import Layout
 from webapp.documents.models import Document
 from webapp.tenants.models import Membership
 from webapp.training.models import TrainingRun
@@ -47,7 +48,9 @@ def ready_document(firm: Firm, *, by: Membership | None = None, text: str = "See
         document = documents.upload(member=member, name=f"brief-{next(_serial)}.txt", data=text.encode())
         end_job(
             document.job,
-            record=lambda: documents.record_text(document=document, text=text, pages=1, kind="txt"),
+            record=lambda: documents.record_text(
+                document=document, layout=Layout.of_text(text), pages=1, kind="txt"
+            ),
         )
     return document
 

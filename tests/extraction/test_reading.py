@@ -8,6 +8,7 @@ import pytest
 
 from tests.extraction.conftest import Read
 from tests.extraction.files import BRIEF, body, document, docx, pdf
+from webapp.documents.layout import Layout
 from workers.extraction import Extracted
 
 
@@ -18,12 +19,12 @@ def test_it_reads_a_pdf_page_by_page(read: Read) -> None:
 
 
 def test_it_reads_a_word_file(read: Read) -> None:
-    assert read(docx(), "brief.docx") == Extracted("\n\n".join(BRIEF), pages=1, kind="docx")
+    assert read(docx(), "brief.docx") == Extracted("docx", 1, Layout.of_text("\n\n".join(BRIEF)))
 
 
 @pytest.mark.parametrize("name", ["brief.txt", "BRIEF.TXT", "brief.md"])
 def test_it_reads_a_text_file(read: Read, name: str) -> None:
-    assert read("\n\n".join(BRIEF).encode(), name) == Extracted("\n\n".join(BRIEF), pages=1, kind="txt")
+    assert read("\n\n".join(BRIEF).encode(), name) == Extracted("txt", 1, Layout.of_text("\n\n".join(BRIEF)))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from webapp.core.jobs.models import Job, JobState
 from webapp.core.tenancy import TenantOwned
 from webapp.documents.models import Document
-from webapp.tenants.models import Membership
+from webapp.tenants.models import Matter, Membership
+
+
+def all_kinds() -> list[str]:
+    """The kinds that are made from running text, in the order in which a passage is offered to them."""
+    return [ExampleKind.CITE, ExampleKind.DRAFT, ExampleKind.CONTINUE]
 
 
 class Split(models.TextChoices):
@@ -13,28 +21,60 @@ class Split(models.TextChoices):
     HELDOUT = "heldout", "Held out"
 
 
+class ExampleKind(models.TextChoices):
+    CITE = "cite", "Citations in the house's form"
+    DRAFT = "draft", "A section from its points"
+    CONTINUE = "continue", "The next passage"
+    PAIR = "pair", "A ready-made pair"
+    CHAT = "chat", "A ready-made chat"
+
+
 class Dataset(TenantOwned):
-    """Examples made from documents, split by document. Frozen once built: `sha256` covers its content."""
+    """Examples made from documents, split by document.
+
+    A version is frozen once its job has built it: `sha256` covers its examples and its `manifest`, and
+    nothing of it changes again. A draft (`job` is None) holds only changes to its `parent`; freezing it makes
+    the next version of the same `family`.
+    """
 
     name = models.CharField(max_length=200)
+    family = models.UUIDField(default=uuid.uuid4, help_text="The same for all versions of a dataset.")
+    version = models.PositiveIntegerField(default=1)
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")
     seed = models.PositiveIntegerField(default=0)
     heldout_share = models.FloatField(default=0.15)
+    kinds = ArrayField(models.CharField(max_length=20, choices=ExampleKind.choices), default=all_kinds)
+    max_tokens = models.PositiveIntegerField(default=300, help_text="of a passage, in the base's tokens")
     sha256 = models.CharField(max_length=64, blank=True)
+    manifest = models.JSONField(default=dict, help_text="What `sha256` covers besides the examples.")
+    report = models.JSONField(default=dict, help_text="See `quality`; with the findings as they stood.")
+    profile = models.JSONField(default=dict, help_text="See `profile`.")
     train_examples = models.PositiveIntegerField(default=0)
     heldout_examples = models.PositiveIntegerField(default=0)
+    documents_done = models.PositiveIntegerField(default=0, help_text="Progress of the job.")
+    seconds_left = models.FloatField(null=True)
     created_by = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
-    job = models.OneToOneField(Job, on_delete=models.PROTECT, related_name="+")
+    job = models.OneToOneField(Job, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["family", "version"], name="dataset_version_once"),
+            models.CheckConstraint(
+                condition=models.Q(job__isnull=False) | models.Q(parent__isnull=False),
+                name="a_draft_has_a_parent",
+            ),
+        ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.name if self.version == 1 else f"{self.name} v{self.version}"
 
     @property
     def state(self) -> str:
-        """queued, building, ready or failed."""
+        """draft, queued, building, ready (frozen) or failed."""
+        if self.job is None:
+            return "draft"
         return {
             JobState.QUEUED: "queued",
             JobState.RUNNING: "building",
@@ -43,7 +83,17 @@ class Dataset(TenantOwned):
 
     @property
     def reason(self) -> str:
-        return self.job.message
+        return self.job.message if self.job else ""
+
+
+class DatasetMatter(TenantOwned):
+    """A matter that a dataset carries: who is screened off it sees nothing that was made of the dataset."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="matters")
+    matter = models.ForeignKey(Matter, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["dataset", "matter"], name="matter_once_per_dataset")]
 
 
 class DatasetDocument(TenantOwned):
@@ -66,11 +116,34 @@ class Example(TenantOwned):
     document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="+")
     split = models.CharField(max_length=10, choices=Split.choices)
     position = models.PositiveIntegerField()
-    kind = models.CharField(max_length=20)
+    kind = models.CharField(max_length=20, choices=ExampleKind.choices)
+    context = models.JSONField(
+        default=list, help_text='What was said before, for chats: [{"role": …, "content": …}].'
+    )
     prompt = models.TextField()
     completion = models.TextField()
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering = ["position"]
         constraints = [models.UniqueConstraint(fields=["dataset", "position"], name="example_position_once")]
-        indexes = [models.Index(fields=["dataset", "split", "position"])]
+        indexes = [
+            models.Index(fields=["dataset", "split", "position"]),
+            models.Index(fields=["dataset", "kind", "position"], name="example_kind"),
+        ]
+
+
+class ExampleChange(TenantOwned):
+    """What a draft does to one of its parent's examples: leave it out, or say it otherwise."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="changes")
+    example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="changes")
+    excluded = models.BooleanField(default=False)
+    prompt = models.TextField(blank=True)
+    completion = models.TextField(blank=True)
+    changed_by = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["dataset", "example"], name="one_change_per_example")]

@@ -8,6 +8,7 @@ from django.db.models import Count, Q, QuerySet
 from webapp.core import storage
 from webapp.core.errors import NotFound
 from webapp.core.jobs.models import JobState
+from webapp.documents.layout import Layout
 from webapp.documents.models import Document
 
 
@@ -53,6 +54,13 @@ def original(document: Document) -> bytes:
 def text(document: Document) -> str:
     """The extracted text, paragraphs apart by blank lines; empty while there is none."""
     return _read(document, document.text_name).decode() if document.text_name else ""
+
+
+def layout(document: Document) -> Layout:
+    """The blocks and marks of the extracted text."""
+    if not document.layout_name:  # read before layouts were kept
+        return Layout.of_text(text(document))
+    return Layout.from_json(_read(document, document.layout_name))
 
 
 def _read(document: Document, name: str) -> bytes:

@@ -13,14 +13,18 @@ from webapp.core import storage
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.jobs import services as jobs
 from webapp.core.jobs.models import Job, JobKind
+from webapp.documents.layout import Layout
 from webapp.documents.models import Document
-from webapp.tenants.models import Membership
+from webapp.tenants import selectors as tenants
+from webapp.tenants.models import Matter, Membership
 from webapp.tenants.permissions import Action, require
 
 
 @transaction.atomic
-def upload(*, member: Membership, name: str, data: bytes) -> Document:
+def upload(*, member: Membership, name: str, data: bytes, matter: Matter | None = None) -> Document:
     """Keep a file and queue its reading. What is wrong inside it is found there and costs that file alone.
+
+    It belongs to `matter`, or to the firm's general one.
 
     Raises Invalid when the file is larger than one may be.
     """
@@ -40,6 +44,7 @@ def upload(*, member: Membership, name: str, data: bytes) -> Document:
         size=stored.size,
         sha256=stored.sha256,
         stored_name=stored.name,
+        matter=matter or tenants.general_matter(firm.id),
         uploaded_by=member,
         job=job,
     )
@@ -50,13 +55,13 @@ def upload(*, member: Membership, name: str, data: bytes) -> Document:
 
 
 @transaction.atomic
-def record_text(*, document: Document, text: str, pages: int, kind: str) -> None:
-    """Keep the text that was read from a document."""
-    firm = document.tenant
-    stored = storage.put(tenant_id=firm.id, wrapped_key=firm.wrapped_key, area="text", data=text.encode())
-    document.text_name, document.pages, document.kind = stored.name, pages, kind
-    document.words = len(text.split())
-    document.save(update_fields=["text_name", "pages", "kind", "words"])
+def record_text(*, document: Document, layout: Layout, pages: int, kind: str) -> None:
+    """Keep what was read from a document: its text, and how it is laid out."""
+    text = layout.text
+    document.text_name = _keep(document, "text", text.encode())
+    document.layout_name = _keep(document, "layout", layout.to_json())
+    document.pages, document.kind, document.words = pages, kind, len(text.split())
+    document.save(update_fields=["text_name", "layout_name", "pages", "kind", "words"])
 
 
 @transaction.atomic
@@ -72,7 +77,7 @@ def delete(*, member: Membership, document: Document) -> None:
         target=document,
         sha256=document.sha256,
     )
-    names = [name for name in (document.stored_name, document.text_name) if name]
+    names = [name for name in (document.stored_name, document.text_name, document.layout_name) if name]
     job_id = document.job_id
     try:
         document.delete()
@@ -83,6 +88,12 @@ def delete(*, member: Membership, document: Document) -> None:
     Job.objects.filter(id=job_id).delete()
     for name in names:
         transaction.on_commit(partial(storage.delete, name))
+
+
+def _keep(document: Document, area: str, data: bytes) -> str:
+    """Seal `data` under the firm's key; returns its name in the storage."""
+    firm = document.tenant
+    return storage.put(tenant_id=firm.id, wrapped_key=firm.wrapped_key, area=area, data=data).name
 
 
 def _clean_name(name: str) -> str:

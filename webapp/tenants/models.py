@@ -79,6 +79,44 @@ class Membership(TenantOwned):
         return self.user.email
 
 
+class Matter(TenantOwned):
+    """A client's matter: it groups documents inside a firm. Every firm has one “General” for the rest."""
+
+    name = models.CharField(max_length=200)
+    client = models.CharField(max_length=200, blank=True)
+    number = models.CharField(max_length=60, blank=True, help_text="The firm's client-matter number.")
+    is_general = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-is_general", "client", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "number"], condition=~models.Q(number=""), name="matter_number_once"
+            ),
+            models.UniqueConstraint(
+                fields=["tenant"], condition=models.Q(is_general=True), name="one_general_matter"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name}".strip()
+
+
+class Screen(TenantOwned):
+    """An ethical wall: this member sees nothing of this matter, nor of anything made from it, whatever their
+    role (ABA Model Rules 1.9 and 1.10)."""
+
+    matter = models.ForeignKey(Matter, on_delete=models.CASCADE, related_name="screens")
+    member = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="screens")
+    reason = models.TextField(blank=True)
+    set_by = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["matter", "member"], name="screened_once")]
+
+
 class ApiKey(TenantOwned):
     """A program's way in. It acts as the member who made it; only its SHA-256 is kept."""
 

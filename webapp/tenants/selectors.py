@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from webapp.core.errors import NotFound
 from webapp.core.tenancy import key_scope, member_scope
 from webapp.tenants.keys import digest
-from webapp.tenants.models import ApiKey, Membership, Tenant, User
+from webapp.tenants.models import ApiKey, Matter, Membership, Tenant, User
 
 
 def membership_of(user: User) -> Membership | None:
@@ -53,3 +53,22 @@ def api_key(member: Membership, key_id: uuid.UUID, *, everyone: bool) -> ApiKey:
     if key is None:
         raise NotFound
     return key
+
+
+def matters(tenant_id: uuid.UUID) -> QuerySet[Matter]:
+    """The firm's matters, “General” first."""
+    return Matter.objects.of(tenant_id)
+
+
+def matter(tenant_id: uuid.UUID, matter_id: uuid.UUID) -> Matter:
+    """The gate to a matter. Raises NotFound for everybody outside the firm."""
+    found: Matter | None = matters(tenant_id).filter(id=matter_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def general_matter(tenant_id: uuid.UUID) -> Matter:
+    """Where a document belongs while nobody has said otherwise."""
+    found: Matter = matters(tenant_id).get(is_general=True)
+    return found

@@ -14,7 +14,7 @@ from webapp.core import storage
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.tenancy import tenant_scope
 from webapp.tenants import keys
-from webapp.tenants.models import ApiKey, Membership, Role, Tenant, User
+from webapp.tenants.models import ApiKey, Matter, Membership, Role, Tenant, User
 from webapp.tenants.permissions import Action, allows, require
 
 LAST_USED_GRAIN = timedelta(minutes=1)
@@ -29,6 +29,7 @@ def create_firm(*, name: str) -> Tenant:
         firm = Tenant.objects.create(
             id=tenant_id, name=name.strip(), wrapped_key=storage.new_wrapped_key(tenant_id)
         )
+        Matter.objects.create(tenant=firm, name="General", is_general=True)
         audit.record(tenant_id=tenant_id, actor=None, action="firm.created", target=firm)
     return firm
 

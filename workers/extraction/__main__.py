@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import json
 import os
 import resource
@@ -24,7 +23,7 @@ def main(arguments: list[str]) -> int:
     os.dup2(nowhere, 2)
     _confine(limits)
     try:
-        result = dataclasses.asdict(extract(Path(path), name, limits))
+        result = extract(Path(path), name, limits).as_json()
     except ExtractionRefused as refused:
         result = {"code": refused.code, "message": refused.message}
     except MemoryError:

@@ -10,6 +10,7 @@ from typing import IO
 
 from lxml import etree
 
+from webapp.documents.layout import Layout
 from workers.extraction.cleanup import readable
 from workers.extraction.result import Extracted, ExtractionRefused, Limits, too_long
 
@@ -48,7 +49,7 @@ def read_docx(data: bytes, limits: Limits) -> Extracted:
                 paragraphs, pages = _paragraphs(body, limits)
     except (zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, EOFError, NotImplementedError, ValueError):
         raise _corrupt() from None
-    return Extracted("\n\n".join(paragraphs), pages, "docx")
+    return Extracted("docx", pages, Layout.of_text("\n\n".join(paragraphs)))
 
 
 def _check(archive: zipfile.ZipFile, limits: Limits) -> zipfile.ZipInfo:

@@ -11,6 +11,7 @@ import pypdfium2
 from pypdf import PdfReader
 from pypdf.errors import LimitReachedError, PyPdfError
 
+from webapp.documents.layout import Layout
 from workers.extraction.cleanup import Line, to_text
 from workers.extraction.result import Extracted, ExtractionRefused, Limits, too_long
 
@@ -50,7 +51,7 @@ def read_pdf(data: bytes, limits: Limits) -> Extracted:
         pages.append(lines)
     if not pages:
         raise _corrupt()
-    return Extracted(to_text(pages), len(pages), "pdf")
+    return Extracted("pdf", len(pages), Layout.of_text(to_text(pages)))
 
 
 def _check(data: bytes, limits: Limits) -> None:

@@ -2,16 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from webapp.documents.layout import Layout
+from webapp.documents.pairs import Pair, Table
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file that lay inside another: in an archive, or attached to an e-mail."""
+
+    name: str
+    data: bytes
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """A document's text, paragraphs apart by blank lines. `kind`: pdf, docx or txt; `pages` is at least 1."""
+    """What a file holds. `kind` is its format (see `sniff.KINDS`); `pages` is at least 1.
 
-    text: str
-    pages: int
+    Running text is in `layout`; ready-made training data in `pairs`, or in `table` while a person has yet to
+    say which columns are which; files inside it in `members`. `ocr_confidence` is 0 to 1, for a scan.
+    """
+
     kind: str
+    pages: int = 1
+    layout: Layout = field(default_factory=lambda: Layout(()))
+    members: tuple[Member, ...] = ()
+    table: Table | None = None
+    pairs: tuple[Pair, ...] = ()
+    ocr_confidence: float | None = None
+
+    @property
+    def text(self) -> str:
+        return self.layout.text
+
+    def as_json(self) -> dict[str, Any]:
+        """What the reading child says of it on its standard output."""
+        members = [(member.name, base64.b64encode(member.data).decode()) for member in self.members]
+        return {**asdict(self), "members": members}
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> Extracted:
+        table = said["table"]
+        return cls(
+            kind=said["kind"],
+            pages=said["pages"],
+            layout=Layout.of(said["layout"]),
+            members=tuple(Member(name, base64.b64decode(data)) for name, data in said["members"]),
+            table=Table.of(table) if table else None,
+            pairs=tuple(map(Pair.of, said["pairs"])),
+            ocr_confidence=said["ocr_confidence"],
+        )
 
 
 class ExtractionRefused(Exception):

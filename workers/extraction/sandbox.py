@@ -113,4 +113,4 @@ def _result(answer: bytes, returncode: int) -> Extracted:
         raise _too_hungry()
     if "code" in found:
         raise ExtractionRefused(found["code"], found["message"])
-    return Extracted(text=found["text"], pages=found["pages"], kind=found["kind"])
+    return Extracted.from_json(found)

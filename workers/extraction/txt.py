@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 
+from webapp.documents.layout import Layout
 from workers.extraction.cleanup import Line, to_text
 from workers.extraction.result import Extracted, ExtractionRefused
 
@@ -19,7 +20,8 @@ def read_txt(data: bytes) -> Extracted:
     pages = _decode(data).replace("\r\n", "\n").replace("\r", "\n").strip("\f").split("\f")
     lines = [line for page in pages for line in page.split("\n") if line.strip()]
     unwrapped = sum(len(line) > WRAP for line in lines) * 4 > len(lines)
-    return Extracted(to_text([_lines(page, unwrapped) for page in pages]), len(pages), "txt")
+    text = to_text([_lines(page, unwrapped) for page in pages])
+    return Extracted("txt", len(pages), Layout.of_text(text))
 
 
 def _lines(page: str, unwrapped: bool) -> list[Line]:

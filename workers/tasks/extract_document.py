@@ -35,6 +35,6 @@ def _extract(held: Held) -> Record:
 
     def record() -> None:
         document.tenant = firm
-        services.record_text(document=document, text=found.text, pages=found.pages, kind=found.kind)
+        services.record_text(document=document, layout=found.layout, pages=found.pages, kind=found.kind)
 
     return record

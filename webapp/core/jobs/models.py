@@ -11,6 +11,7 @@ class JobKind(models.TextChoices):
     EXTRACT = "extract", "Read a document"
     BUILD = "build", "Build a dataset"
     TRAIN = "train", "Train an adapter"
+    RENDER = "render", "Draw a document's pages"
 
     @property
     def task(self) -> str:

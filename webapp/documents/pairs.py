@@ -1,0 +1,68 @@
+"""Ready-made training data: pairs and chats, or a table whose columns a person still has to name.
+
+Standard library only: the reading child, which knows nothing of Django, makes these too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Asked `prompt`, after what `context` says was said before, the house answers `completion`.
+
+    `context` holds chat messages, `{"role": "system" | "user" | "assistant", "content": …}`. `split` and
+    `kind` are what an exported dataset said of the pair, and empty for files from elsewhere.
+    """
+
+    prompt: str
+    completion: str
+    context: tuple[dict[str, str], ...] = ()
+    split: str = ""
+    kind: str = ""
+
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> Pair:
+        """From what `asdict` made of it."""
+        return cls(**{**kept, "context": tuple(kept["context"])})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A spreadsheet's first sheet: the names of its columns, and its rows, each as long as `columns`."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Table:
+        return cls.of(json.loads(data))
+
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> Table:
+        """From what `asdict` made of it."""
+        return cls(tuple(kept["columns"]), tuple(tuple(row) for row in kept["rows"]))
+
+    def pairs(self, *, prompt: str, completion: str) -> list[Pair]:
+        """A pair of every row that has words in both columns."""
+        asked, answered = self.columns.index(prompt), self.columns.index(completion)
+        return [
+            Pair(row[asked].strip(), row[answered].strip())
+            for row in self.rows
+            if row[asked].strip() and row[answered].strip()
+        ]
+
+
+def pairs_to_json(pairs: Iterable[Pair]) -> bytes:
+    return json.dumps([asdict(pair) for pair in pairs], ensure_ascii=False).encode()
+
+
+def pairs_from_json(data: bytes) -> list[Pair]:
+    return [Pair.of(kept) for kept in json.loads(data)]
