@@ -1,10 +1,10 @@
 from django.urls import path
 
-from webapp.datasets import views
+from webapp.datasets.views import datasets
 
 urlpatterns = [
-    path("datasets/", views.datasets, name="datasets"),
-    path("datasets/new/", views.new, name="dataset-new"),
-    path("datasets/<uuid:dataset_id>/", views.dataset, name="dataset"),
-    path("datasets/<uuid:dataset_id>/delete/", views.delete, name="dataset-delete"),
+    path("datasets/", datasets.datasets, name="datasets"),
+    path("datasets/new/", datasets.new, name="dataset-new"),
+    path("datasets/<uuid:dataset_id>/", datasets.dataset, name="dataset"),
+    path("datasets/<uuid:dataset_id>/delete/", datasets.delete, name="dataset-delete"),
 ]
