@@ -74,3 +74,16 @@ def test_it_refuses_a_dataset_without_training_examples(tiny: BaseModel) -> None
 def test_it_refuses_a_length_that_no_prompt_fits_into(tiny: BaseModel) -> None:
     with pytest.raises(EngineError, match="choose a longer one"):
         encode(tiny, [Line("train", "word " * 200, "x")], 64)
+
+
+def test_what_was_said_before_is_part_of_the_prompt_and_no_label(tiny: BaseModel) -> None:
+    context = [
+        {"role": "system", "content": "You draft."},
+        {"role": "user", "content": "Cite it."},
+        {"role": "assistant", "content": "539 U. S. 306."},
+    ]
+    example = encode_one(tiny, PROMPT, COMPLETION, context)
+    asked = str(tiny.tokenizer.decode(list(example.tokens[: example.prompt_length])))
+    assert asked.startswith("<|im_start|>system\nYou draft.<|im_end|>\n<|im_start|>user\nCite it.<|im_end|>")
+    labels = str(tiny.tokenizer.decode(list(example.tokens[example.prompt_length :])))
+    assert labels == f"{COMPLETION}<|im_end|>"

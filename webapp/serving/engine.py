@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from enum import StrEnum
 from http import HTTPStatus
@@ -42,6 +42,7 @@ T = TypeVar("T")
 class Route(StrEnum):
     CHAT = "/v1/chat/completions"
     COMPLETION = "/v1/completions"
+    TOKENIZE = "/tokenize"
 
 
 class EngineRefused(AppError):
@@ -81,6 +82,29 @@ class Engine:
         finally:
             await response.aclose()
         return _of(version, answer)
+
+    async def tokens(
+        self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool
+    ) -> list[str]:
+        """A conversation's tokens under the base's chat template, as its vocabulary writes them.
+
+        Raises AppError.
+        """
+        asked = {
+            "model": BASE,
+            "messages": list(messages),
+            "add_generation_prompt": add_generation_prompt,
+            "return_token_strs": True,
+        }
+        response = await self._send(Route.TOKENIZE, asked)
+        try:
+            await self._call(response.aread())
+        finally:
+            await response.aclose()
+        if response.status_code != HTTPStatus.OK:
+            raise _refusal(response, None)
+        strings: list[str] = response.json()["token_strs"]
+        return strings
 
     async def stream(
         self, route: Route, body: Mapping[str, Any], *, version: AdapterVersion | None, tenant_id: uuid.UUID

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,11 +16,15 @@ Split = Literal["train", "heldout"]
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a dataset file: what is asked, and how the house would answer."""
+    """One line of a dataset file: what is asked, and how the house would answer.
+
+    `context` is what was said before, in chats: messages with `role` and `content`.
+    """
 
     split: Split
     prompt: str
     completion: str
+    context: Sequence[dict[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def encode(base: BaseModel, lines: Iterable[Line], max_length: int) -> Dataset:
     splits: dict[Split, list[Example]] = {"train": [], "heldout": []}
     truncated = trainable = 0
     for line in lines:
-        example = encode_one(base, line.prompt, line.completion)
+        example = encode_one(base, line.prompt, line.completion, line.context)
         trainable += line.split == "train"
         if len(example.tokens) > limit:
             truncated += 1
@@ -75,7 +79,9 @@ def encode(base: BaseModel, lines: Iterable[Line], max_length: int) -> Dataset:
     return Dataset(tuple(splits["train"]), tuple(splits["heldout"]), truncated)
 
 
-def encode_one(base: BaseModel, prompt: str, completion: str) -> Example:
+def encode_one(
+    base: BaseModel, prompt: str, completion: str, context: Sequence[dict[str, str]] = ()
+) -> Example:
     """A conversation as the base will meet it: the prompt's tokens exactly as when an answer is generated.
 
     The answer is tokenised apart for that reason: joined, its first letters could melt into the prompt's last
@@ -83,7 +89,7 @@ def encode_one(base: BaseModel, prompt: str, completion: str) -> Example:
     """
     if base.tokenizer.chat_template is None:
         raise EngineError("The base model has no chat template: choose one that was made for conversations.")
-    question = [{"role": "user", "content": prompt}]
+    question = [*context, {"role": "user", "content": prompt}]
     answered = [*question, {"role": "assistant", "content": completion}]
     asked = str(base.tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=True))
     whole = str(base.tokenizer.apply_chat_template(answered, tokenize=False))

@@ -117,6 +117,15 @@ class CompletionRequest(_Generation):
         return self.max_tokens or 16
 
 
+class TokenizeRequest(_Strict):
+    """POST /tokenize, vLLM's form of it for conversations"""
+
+    model: str
+    messages: list[Message] = Field(min_length=1)
+    add_generation_prompt: bool = True
+    return_token_strs: bool = False
+
+
 class LoadAdapter(_Strict):
     """POST /v1/load_lora_adapter"""
 

@@ -20,7 +20,7 @@ from workers.serving import completions
 from workers.serving.completions import read_body
 from workers.serving.engine import BASE_NAME, Engine
 from workers.serving.errors import EngineError
-from workers.serving.protocol import LoadAdapter, UnloadAdapter, parse
+from workers.serving.protocol import LoadAdapter, TokenizeRequest, UnloadAdapter, parse
 
 
 def create_app(engine: Engine, token: str) -> Starlette:
@@ -32,6 +32,7 @@ def create_app(engine: Engine, token: str) -> Starlette:
             Route("/v1/models", models),
             Route("/v1/chat/completions", completions.chat, methods=["POST"]),
             Route("/v1/completions", completions.complete, methods=["POST"]),
+            Route("/tokenize", tokenize, methods=["POST"]),
             Route("/v1/load_lora_adapter", load_adapter, methods=["POST"]),
             Route("/v1/unload_lora_adapter", unload_adapter, methods=["POST"]),
         ],
@@ -61,6 +62,21 @@ async def models(request: Request) -> Response:
     cards = [_card(engine, BASE_NAME, request.app.state.started, parent=None)]
     cards += [_card(engine, name, created, parent=BASE_NAME) for name, created in engine.adapters.names()]
     return JSONResponse({"object": "list", "data": cards})
+
+
+async def tokenize(request: Request) -> Response:
+    """A conversation's tokens, so that a person can see what the model sees."""
+    engine: Engine = request.app.state.engine
+    body = parse(TokenizeRequest, await read_body(request))
+    engine.check_model(body.model)
+    messages = [message.model_dump() for message in body.messages]
+    tokens = await asyncio.to_thread(
+        engine.text.encode_chat, messages, add_generation_prompt=body.add_generation_prompt
+    )
+    strings = engine.text.strings(tokens) if body.return_token_strs else None
+    return JSONResponse(
+        {"count": len(tokens), "max_model_len": engine.context, "tokens": tokens, "token_strs": strings}
+    )
 
 
 async def load_adapter(request: Request) -> Response:

@@ -41,12 +41,16 @@ class TextModel:
         """The tokens of a plain prompt, with whatever the tokenizer puts before and behind it."""
         return list(self._tokenizer.encode(text).ids)
 
-    def encode_chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        """The tokens of a conversation, rendered by the template up to where the answer begins."""
+    def encode_chat(
+        self, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool = True
+    ) -> list[int]:
+        """The tokens of a conversation as the template renders it, up to where the next answer begins."""
         if self._template is None:
             raise EngineError("This base model has no chat template: use /v1/completions.", param="messages")
         try:
-            text = self._template.render(messages=messages, add_generation_prompt=True, **self._special)
+            text = self._template.render(
+                messages=messages, add_generation_prompt=add_generation_prompt, **self._special
+            )
         except TemplateError:
             raise EngineError(
                 "The model's chat template refuses these messages: put system first, then user and "
@@ -54,6 +58,10 @@ class TextModel:
                 param="messages",
             ) from None
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def strings(self, tokens: Sequence[int]) -> list[str]:
+        """Each token as the vocabulary writes it."""
+        return [self._tokenizer.id_to_token(token) or "" for token in tokens]
 
     def decode(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
