@@ -75,11 +75,12 @@ class Document(TenantOwned):
 
 
 class PageImage(TenantOwned):
-    """A page of the original as a picture, drawn when somebody first looks at it. Encrypted in storage."""
+    """A page of the original as a picture, encrypted in storage. Wanted while `stored_name` is empty: a page is
+    drawn when somebody first looks at it."""
 
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="page_images")
     number = models.PositiveIntegerField(help_text="from 1")
-    stored_name = models.CharField(max_length=200)
+    stored_name = models.CharField(max_length=200, blank=True)
 
     class Meta:
         ordering = ["number"]
@@ -94,6 +95,7 @@ class Upload(TenantOwned):
     name = models.CharField(max_length=255)
     size = models.PositiveBigIntegerField(help_text="bytes promised")
     received = models.PositiveBigIntegerField(default=0, help_text="bytes kept so far")
+    result = models.JSONField(null=True, help_text="What became of it, once it is whole.")
     created_at = models.DateTimeField(auto_now_add=True)
     touched_at = models.DateTimeField(auto_now=True)
 

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                     models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
                 ),
                 ("number", models.PositiveIntegerField(help_text="from 1")),
-                ("stored_name", models.CharField(max_length=200)),
+                ("stored_name", models.CharField(blank=True, max_length=200)),
             ],
             options={
                 "ordering": ["number"],
@@ -42,6 +42,10 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=255)),
                 ("size", models.PositiveBigIntegerField(help_text="bytes promised")),
                 ("received", models.PositiveBigIntegerField(default=0, help_text="bytes kept so far")),
+                (
+                    "result",
+                    models.JSONField(help_text="What became of it, once it is whole.", null=True),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("touched_at", models.DateTimeField(auto_now=True)),
             ],

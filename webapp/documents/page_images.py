@@ -1,0 +1,70 @@
+"""Pages of an original as pictures, to read beside the text. A worker draws them, a few at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from webapp.core import storage
+from webapp.core.errors import NotFound
+from webapp.core.jobs import services as jobs
+from webapp.core.jobs.models import ENDED, Job, JobKind, JobState
+from webapp.documents.models import Document, PageImage
+
+DRAWN = frozenset({"pdf", "docx", "doc", "odt", "rtf", "wpd"})  # kinds whose pages have a look of their own
+AHEAD = 8  # pages drawn at once: who looks at one mostly looks at the next
+
+
+@dataclass(frozen=True)
+class PageView:
+    """Where a page's picture stands: ready to be shown, being drawn, or why it cannot be."""
+
+    number: int
+    ready: bool
+    drawing: bool = False
+    reason: str = ""
+
+
+@transaction.atomic
+def look(document: Document, number: int) -> PageView:
+    """What there is to see of a page; asks for it and the next few where nobody has looked yet."""
+    if document.kind not in DRAWN or document.state not in ("ready", "withdrawn"):
+        return PageView(number, ready=False)
+    images = PageImage.objects.of(document.tenant_id).filter(document=document)
+    if images.filter(number=number).exclude(stored_name="").exists():
+        return PageView(number, ready=True)
+    last = Job.objects.filter(tenant_id=document.tenant_id, kind=JobKind.RENDER, object_id=document.id)
+    latest = last.order_by("-queued_at").first()
+    if latest is not None and latest.state in ENDED and latest.state != JobState.SUCCEEDED:
+        return PageView(number, ready=False, reason=latest.message)
+    pages = range(number, min(number + AHEAD, (document.pages or number) + 1))
+    wanted = [PageImage(tenant_id=document.tenant_id, document=document, number=page) for page in pages]
+    PageImage.objects.bulk_create(wanted, ignore_conflicts=True)
+    if latest is None or latest.state != JobState.QUEUED:
+        jobs.enqueue(JobKind.RENDER, tenant_id=document.tenant_id, object_id=document.id)
+    return PageView(number, ready=False, drawing=True)
+
+
+def wanted(document: Document) -> list[int]:
+    """The numbers of the pages that somebody waits for."""
+    rows = PageImage.objects.of(document.tenant_id).filter(document=document, stored_name="")
+    return list(rows.order_by("number").values_list("number", flat=True))
+
+
+@transaction.atomic
+def record(document: Document, images: list[tuple[int, bytes]]) -> None:
+    """Keep drawn pages (`(number, PNG)`)."""
+    firm = document.tenant
+    for number, data in images:
+        stored = storage.put(tenant_id=firm.id, wrapped_key=firm.wrapped_key, area="pages", data=data)
+        PageImage.objects.of(firm.id).filter(document=document, number=number).update(stored_name=stored.name)
+
+
+def image(document: Document, number: int) -> bytes:
+    """A drawn page as PNG. Raises NotFound before it is drawn."""
+    found = PageImage.objects.of(document.tenant_id).filter(document=document, number=number).first()
+    if found is None or not found.stored_name:
+        raise NotFound
+    firm = document.tenant
+    return storage.get(tenant_id=firm.id, wrapped_key=firm.wrapped_key, name=found.stored_name)
