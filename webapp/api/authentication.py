@@ -39,5 +39,5 @@ class FirmSessionAuthentication(SessionAuthentication):
         membership = selectors.membership_of(user)
         if membership is None:
             raise NotAllowed("You do not belong to a firm yet; ask your firm's admin to add you.")
-        with tenant_scope(membership.tenant_id):
+        with tenant_scope(membership.tenant_id, viewer=membership.id):
             return user, selectors.member(membership.tenant_id, membership.id)

@@ -52,7 +52,7 @@ class FirmViewSet(GenericViewSet[M]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        self._scope.enter_context(tenant_scope(self.tenant_id))
+        self._scope.enter_context(tenant_scope(self.tenant_id, viewer=self.member.id))
         require(self.member, Action.VIEW)
 
     def page_of(self, rows: QuerySet[Any], serializer: type[BaseSerializer[Any]]) -> Response:

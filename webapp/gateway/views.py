@@ -129,13 +129,13 @@ def _resolve(request: HttpRequest, route: Route) -> tuple[requests.Ask, AdapterV
         ask = requests.parse(request.body, route)
     except RequestDataTooBig:
         raise Invalid("The request is too large; shorten the prompt.", code="too_large") from None
-    with tenant_scope(member.tenant_id):
+    with tenant_scope(member.tenant_id, viewer=member.id):
         return ask, selectors.named(member.tenant_id, ask.model)
 
 
 def _cards(request: HttpRequest) -> list[dict[str, Any]]:
     member = _member(request)
-    with tenant_scope(member.tenant_id):
+    with tenant_scope(member.tenant_id, viewer=member.id):
         live = serving.live_version(member.tenant_id)
         return [
             {

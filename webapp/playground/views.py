@@ -88,7 +88,7 @@ def _resolve(request: HttpRequest) -> tuple[Membership, Question, AdapterVersion
         raise SignedOut("You are signed out; sign in again and send the prompt once more.")
     require(member, Action.COMPARE)
     question = _parse(request)
-    with tenant_scope(member.tenant_id):
+    with tenant_scope(member.tenant_id, viewer=member.id):
         return member, question, selectors.version(member.tenant_id, question.column)
 
 

@@ -6,6 +6,7 @@ from django.utils import timezone
 from webapp.adapters.models import AdapterVersion, VersionState
 from webapp.audit import services as audit
 from webapp.core.errors import Conflict
+from webapp.core.tenancy import firm_scope
 from webapp.serving.models import Deployment
 from webapp.tenants.models import Membership, Tenant
 from webapp.tenants.permissions import Action, require
@@ -15,12 +16,14 @@ from webapp.tenants.permissions import Action, require
 def put_live(*, member: Membership, version: AdapterVersion) -> Deployment:
     """Make an approved version the one that answers the firm's programs, in place of what was live.
 
-    Raises Conflict when it is not approved or already live.
+    What was live ends even where `member` is screened off it and cannot know of it: a firm has one live
+    adapter. Raises Conflict when it is not approved or already live.
     """
     require(member, Action.RELEASE)
     if version.state != VersionState.APPROVED:
         raise Conflict(f"{version} is not approved; approve it before you put it live.")
-    before = _end_current(member)
+    with firm_scope(member.tenant_id):
+        before = _end_current(member)
     if before is not None and before.version_id == version.id:
         raise Conflict(f"{version} is already live.")
     deployment: Deployment = Deployment.objects.create(
@@ -39,7 +42,10 @@ def put_live(*, member: Membership, version: AdapterVersion) -> Deployment:
 
 @transaction.atomic
 def take_off(*, member: Membership) -> None:
-    """Leave the firm without a live adapter: its programs get an error that says so, never the base."""
+    """Leave the firm without a live adapter: its programs get an error that says so, never the base.
+
+    Raises Conflict when nothing is live, or nothing that `member` may know of.
+    """
     require(member, Action.RELEASE)
     before = _end_current(member)
     if before is None:
@@ -54,7 +60,8 @@ def take_off(*, member: Membership) -> None:
 
 
 def _end_current(member: Membership) -> Deployment | None:
-    """End what is live. The firm's row is locked first, so that two people cannot both put something live."""
+    """End what is live, as far as the transaction sees it. The firm's row is locked first, so that two people
+    cannot both put something live."""
     Tenant.objects.select_for_update().get(id=member.tenant_id)
     current: Deployment | None = (
         Deployment.objects.of(member.tenant_id)

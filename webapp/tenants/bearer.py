@@ -21,7 +21,7 @@ def member_behind(secret: str) -> Membership | None:
     key = selectors.key_by_secret(secret)
     if key is None:
         return None
-    with tenant_scope(key.tenant_id):
+    with tenant_scope(key.tenant_id, viewer=key.member_id):
         try:
             member = selectors.member(key.tenant_id, key.member_id)
         except NotFound:  # the person has left

@@ -40,7 +40,7 @@ def gate(action: Action) -> Callable[[Page[P]], Callable[Concatenate[HttpRequest
             membership = selectors.membership_of(user)
             if membership is None:
                 return redirect("no-firm")
-            with tenant_scope(membership.tenant_id):
+            with tenant_scope(membership.tenant_id, viewer=membership.id):
                 request.member = selectors.member(membership.tenant_id, membership.id)  # type: ignore[attr-defined]
                 require(request.member, action)  # type: ignore[attr-defined]
                 return view(request, *args, **kwargs)  # type: ignore[arg-type]

@@ -112,9 +112,18 @@ class Screen(TenantOwned):
     reason = models.TextField(blank=True)
     set_by = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
+    lifted_by = models.ForeignKey(Membership, on_delete=models.PROTECT, null=True, related_name="+")
+    lifted_at = models.DateTimeField(null=True, help_text="It counts until then; the row stays as evidence.")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["matter", "member"], name="screened_once")]
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["matter", "member"],
+                condition=models.Q(lifted_at=None),
+                name="screened_once",
+            )
+        ]
 
 
 class ApiKey(TenantOwned):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from webapp.core.jobs.models import JobKind
-from webapp.core.tenancy import tenant_scope
+from webapp.core.tenancy import firm_scope
 from webapp.datasets import selectors, services
 from webapp.datasets.examples import ExampleDraft, build_examples
 from webapp.datasets.models import Split
@@ -20,7 +20,7 @@ def build_dataset() -> None:
 
 def _build(held: Held) -> Record:
     tenant_id = held.claim.tenant_id
-    with tenant_scope(tenant_id):
+    with firm_scope(tenant_id):
         dataset = selectors.dataset(tenant_id, held.claim.object_id)
         parts = list(selectors.parts(dataset).select_related("document__tenant"))
     drafts: list[tuple[Document, str, list[ExampleDraft]]] = []

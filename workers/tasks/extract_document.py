@@ -6,9 +6,11 @@ from pathlib import Path
 from celery import shared_task
 
 from webapp.core.jobs.models import JobKind
-from webapp.core.tenancy import tenant_scope
+from webapp.core.tenancy import firm_scope
 from webapp.documents import selectors, services
-from workers.extraction import ExtractionRefused
+from webapp.documents.models import Document
+from workers import similarity
+from workers.extraction import Extracted, ExtractionRefused
 from workers.extraction.sandbox import extract_in_child
 from workers.tasks.run_job import Held, JobFailed, Record, run_job
 
@@ -20,21 +22,42 @@ def extract_document() -> None:
 
 
 def _extract(held: Held) -> Record:
-    with tenant_scope(held.claim.tenant_id):
+    with firm_scope(held.claim.tenant_id):
         document = selectors.document(held.claim.tenant_id, held.claim.object_id)
         firm = document.tenant
+        depth = selectors.depth(document)
         data = selectors.original(document)
     # The parser reads a plain file: it lives only as long as the reading, where only this user can see it.
     with tempfile.TemporaryDirectory(prefix="housestyle-") as folder:
         path = Path(folder) / "upload"
         path.write_bytes(data)
         try:
-            found = extract_in_child(path, document.name)
+            found = extract_in_child(path, document.name, depth=depth)
         except ExtractionRefused as refused:
             raise JobFailed(refused.message) from None
+    signature = similarity.signature(found.text)
+    bands = similarity.bands(signature)
 
     def record() -> None:
         document.tenant = firm
-        services.record_text(document=document, layout=found.layout, pages=found.pages, kind=found.kind)
+        _record(document, found)
+        services.record_likeness(document=document, signature=signature, bands=bands)
 
     return record
+
+
+def _record(document: Document, found: Extracted) -> None:
+    services.record_text(
+        document=document,
+        layout=found.layout,
+        pages=found.pages,
+        kind=found.kind,
+        ocr_confidence=found.ocr_confidence,
+    )
+    if found.table is not None:
+        services.record_table(document=document, table=found.table)
+    elif found.pairs:
+        services.record_pairs(document=document, pairs=found.pairs)
+    if found.members:
+        files = ((member.name, member.data) for member in found.members)
+        services.add_members(document=document, files=files)

@@ -15,7 +15,7 @@ from webapp.audit import services as audit
 from webapp.core.jobs import services as jobs
 from webapp.core.jobs.models import Job, JobKind, JobState
 from webapp.core.jobs.services import Claim, LeaseLost
-from webapp.core.tenancy import tenant_scope
+from webapp.core.tenancy import firm_scope
 from webapp.core.traces import frames_only
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def _run_one(claim: Claim, body: Callable[[Held], Record]) -> None:
 def _end(
     claim: Claim, state: JobState, *, message: str = "", trace: str = "", record: Record | None = None
 ) -> None:
-    with tenant_scope(claim.tenant_id):
+    with firm_scope(claim.tenant_id):
         if not jobs.finish(claim, state, message=message, trace=trace):
             log.warning("Job %s was no longer held at its end; nothing is written.", claim.job_id)
             return

@@ -14,7 +14,7 @@ from django.conf import settings
 from webapp.adapters import services as adapters
 from webapp.core import storage
 from webapp.core.jobs.models import JobKind
-from webapp.core.tenancy import tenant_scope
+from webapp.core.tenancy import firm_scope
 from webapp.datasets import selectors as datasets
 from webapp.datasets.services import as_line
 from webapp.training import selectors, services
@@ -37,7 +37,7 @@ def train_adapter() -> None:
 
 def _train(held: Held) -> Record:
     tenant_id = held.claim.tenant_id
-    with tenant_scope(tenant_id):
+    with firm_scope(tenant_id):
         run = selectors.run(tenant_id, held.claim.object_id)
         services.forget_progress(run)
         lines = [as_line(example) for example in datasets.examples(run.dataset).iterator()]
@@ -138,7 +138,7 @@ class Progress:
                 )
                 self._points.append(("train", event["step"], event["loss"]))
         if time.monotonic() - self._written >= REPORT_SECONDS or event["event"] != "step":
-            with tenant_scope(self.run.tenant_id):
+            with firm_scope(self.run.tenant_id):
                 self.flush()
 
     def flush(self) -> None:

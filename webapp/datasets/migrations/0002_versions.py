@@ -7,7 +7,7 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 import webapp.datasets.models
-from webapp.core.tenancy import RowSecurity
+from webapp.core.tenancy import RowSecurity, Screened
 
 
 class Migration(migrations.Migration):
@@ -231,6 +231,44 @@ class Migration(migrations.Migration):
         ),
         RowSecurity("datasets_datasetmatter"),
         RowSecurity("datasets_examplechange"),
+        # A dataset carries the matters it recorded, and those that its documents have been moved to since. A
+        # draft carries its parent's: it shows the parent's examples.
+        migrations.RunSQL(
+            sql="""
+            CREATE FUNCTION housestyle_screened_datasets() RETURNS SETOF uuid
+            LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE ROWS 10 SET search_path = public, pg_temp AS
+            $$
+            DECLARE screened uuid[] := ARRAY(SELECT housestyle_screened_matters());
+            BEGIN
+              IF screened = '{}' THEN
+                RETURN;
+              END IF;
+              RETURN QUERY
+                WITH carrying AS (
+                  SELECT dataset_id FROM datasets_datasetmatter WHERE matter_id = ANY (screened)
+                  UNION
+                  SELECT p.dataset_id FROM datasets_datasetdocument p
+                  JOIN documents_document d ON d.id = p.document_id WHERE d.matter_id = ANY (screened)
+                )
+                SELECT dataset_id FROM carrying
+                UNION
+                SELECT draft.id FROM datasets_dataset draft
+                JOIN carrying ON carrying.dataset_id = draft.parent_id WHERE draft.job_id IS NULL;
+            END
+            $$
+            """,
+            reverse_sql="DROP FUNCTION housestyle_screened_datasets()",
+        ),
+        Screened("datasets_dataset", "id NOT IN (SELECT housestyle_screened_datasets())"),
+        *(
+            Screened(table, "dataset_id NOT IN (SELECT housestyle_screened_datasets())")
+            for table in (
+                "datasets_datasetmatter",
+                "datasets_datasetdocument",
+                "datasets_example",
+                "datasets_examplechange",
+            )
+        ),
         migrations.RunSQL(
             sql="""
             INSERT INTO datasets_datasetmatter (id, tenant_id, dataset_id, matter_id)

@@ -7,7 +7,7 @@ import django.contrib.postgres.indexes
 import django.db.models.deletion
 from django.db import migrations, models
 
-from webapp.core.tenancy import RowSecurity
+from webapp.core.tenancy import RowSecurity, Screened
 
 
 class Migration(migrations.Migration):
@@ -256,4 +256,13 @@ class Migration(migrations.Migration):
         RowSecurity("documents_pageimage"),
         RowSecurity("documents_upload"),
         RowSecurity("documents_uploadpart"),
+        Screened("documents_document", "matter_id NOT IN (SELECT housestyle_screened_matters())"),
+        Screened(
+            "documents_pageimage",
+            "EXISTS (SELECT FROM documents_document seen WHERE seen.id = document_id)",
+        ),
+        Screened("documents_upload", "matter_id NOT IN (SELECT housestyle_screened_matters())"),
+        Screened(
+            "documents_uploadpart", "EXISTS (SELECT FROM documents_upload seen WHERE seen.id = upload_id)"
+        ),
     ]

@@ -5,7 +5,7 @@ import uuid
 import django.db.models.deletion
 from django.db import migrations, models
 
-from webapp.core.tenancy import RowSecurity
+from webapp.core.tenancy import RowSecurity, Screened
 
 
 class Migration(migrations.Migration):
@@ -110,4 +110,7 @@ class Migration(migrations.Migration):
             },
         ),
         RowSecurity("findings_finding"),
+        Screened(
+            "findings_finding", "EXISTS (SELECT FROM documents_document seen WHERE seen.id = document_id)"
+        ),
     ]

@@ -5,7 +5,7 @@ import uuid
 import django.db.models.deletion
 from django.db import migrations, models
 
-from webapp.core.tenancy import RowSecurity
+from webapp.core.tenancy import RowSecurity, Screened
 
 
 class Migration(migrations.Migration):
@@ -53,6 +53,21 @@ class Migration(migrations.Migration):
                 ("reason", models.TextField(blank=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
+                    "lifted_at",
+                    models.DateTimeField(
+                        help_text="It counts until then; the row stays as evidence.", null=True
+                    ),
+                ),
+                (
+                    "lifted_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.membership",
+                    ),
+                ),
+                (
                     "matter",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
@@ -84,6 +99,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "ordering": ["-created_at"],
+            },
         ),
         migrations.AddConstraint(
             model_name="matter",
@@ -101,10 +119,39 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="screen",
-            constraint=models.UniqueConstraint(fields=("matter", "member"), name="screened_once"),
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("lifted_at", None)), fields=("matter", "member"), name="screened_once"
+            ),
         ),
         RowSecurity("tenants_matter"),
         RowSecurity("tenants_screen"),
+        # It reads as the tables' owner: a policy may not ask the table that it guards, and whoever is screened
+        # off a matter does not see the screen either. Who is no member of the firm is screened off whatever
+        # anybody is, and so is nobody.
+        migrations.RunSQL(
+            sql="""
+            CREATE FUNCTION housestyle_viewer() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS
+            $$ SELECT nullif(nullif(current_setting('housestyle.viewer', true), ''), 'firm')::uuid $$;
+
+            CREATE FUNCTION housestyle_screened_matters() RETURNS SETOF uuid
+            LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE ROWS 10 SET search_path = public, pg_temp AS
+            $$
+              SELECT s.matter_id FROM tenants_screen s
+              WHERE s.tenant_id = housestyle_tenant() AND s.lifted_at IS NULL
+                AND current_setting('housestyle.viewer', true) IS DISTINCT FROM 'firm'
+                AND (
+                  s.member_id = housestyle_viewer()
+                  OR NOT EXISTS (
+                    SELECT FROM tenants_membership m
+                    WHERE m.id = housestyle_viewer() AND m.tenant_id = s.tenant_id
+                  )
+                )
+            $$;
+            """,
+            reverse_sql="DROP FUNCTION housestyle_screened_matters(); DROP FUNCTION housestyle_viewer()",
+        ),
+        Screened("tenants_matter", "id NOT IN (SELECT housestyle_screened_matters())"),
+        Screened("tenants_screen", "matter_id NOT IN (SELECT housestyle_screened_matters())"),
         migrations.RunSQL(
             sql="""
             INSERT INTO tenants_matter (id, tenant_id, name, client, number, is_general, created_at)
