@@ -17,7 +17,7 @@ def read_txt(data: bytes) -> Extracted:
 
     Raises ExtractionRefused (wrong_type) when the bytes are not text.
     """
-    pages = _decode(data).replace("\r\n", "\n").replace("\r", "\n").strip("\f").split("\f")
+    pages = decode(data).replace("\r\n", "\n").replace("\r", "\n").strip("\f").split("\f")
     lines = [line for page in pages for line in page.split("\n") if line.strip()]
     unwrapped = sum(len(line) > WRAP for line in lines) * 4 > len(lines)
     text = to_text([_lines(page, unwrapped) for page in pages])
@@ -35,7 +35,7 @@ def _lines(page: str, unwrapped: bool) -> list[Line]:
     return lines
 
 
-def _decode(data: bytes) -> str:
+def decode(data: bytes) -> str:
     """UTF-8, UTF-16 with its mark, else Windows' western code page, as long as the result is text."""
     binary = ExtractionRefused(
         "wrong_type", "This file is named as text but holds something else; save it as PDF, DOCX or TXT."
