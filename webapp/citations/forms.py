@@ -7,10 +7,11 @@ a pair of neutral passage and printed passage shows a model a house style and no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from webapp.citations.find import Citation, Kind, find_citations
+from webapp.citations.find import find_citations
+from webapp.citations.marks import Citation, Kind, elided
 
 Printer = Callable[[Mapping[str, str]], str]
 
@@ -29,8 +30,13 @@ class Form:
 
 def to_house_form(text: str, form: Form) -> str:
     """`text` with its citations, in whatever form they are printed, in `form` instead; the rest stays."""
+    return restyle(text, find_citations(text), form)
+
+
+def restyle(text: str, citations: Iterable[Citation], form: Form) -> str:
+    """`text` with these of its citations (in order, none overlapping another) in `form`; the rest stays."""
     pieces, at = [], 0
-    for citation in find_citations(text):
+    for citation in citations:
         pieces += [text[at : citation.start], form.print(citation)]
         at = citation.end
     return "".join([*pieces, text[at:]])
@@ -60,6 +66,17 @@ def _circuit(circuit: str, *, undotted: bool) -> str:
     return _undotted(name) if undotted else name
 
 
+def _initials(state: str) -> str:
+    """`N.Y.` -> `NY`, but `W.Va.` stays."""
+    bare = _undotted(state)
+    return bare if bare.isupper() else state
+
+
+def _district(side: str, state: str) -> str:
+    """`SDNY`, `S.D.N.Y.`, but `ND Cal.`, `N.D. Cal.`"""
+    return f"{side}{state}" if state.replace(".", "").isupper() else f"{side} {_spaced(state)}"
+
+
 NEUTRAL = Form(
     "neutral",
     {
@@ -70,6 +87,12 @@ NEUTRAL = Form(
         Kind.RULE: lambda p: {"Civ": "FRCP", "Crim": "FRCrP", "App": "FRAP", "Evid": "FRE"}[p["rules"]],
         Kind.CIRCUIT: lambda p: _circuit(p["circuit"], undotted=True),
         Kind.ID: lambda p: f"{p['id']} at ",
+        Kind.PIN: lambda p: f"-{p['last']}",
+        Kind.PARAGRAPH: lambda p: f"para{p['plural']} ",
+        Kind.DISTRICT: lambda p: _undotted(_district(p["side"], p["state"])),
+        Kind.IBID: lambda p: f"{p['capital']}d.",
+        Kind.SUPRA: lambda p: "supra at " if not p["note"] else f"supra note {p['note']} at ",
+        Kind.LATIN: lambda p: p["first"] + p["second"],
     },
 )
 
@@ -83,6 +106,12 @@ COURT = Form(
         Kind.RULE: lambda p: f"Fed. Rule {p['rules']}." + ("" if p["rules"] == "Evid" else " Proc."),
         Kind.CIRCUIT: lambda p: f"CA{p['circuit']}" if p["circuit"] != "Fed" else "CA Fed.",
         Kind.ID: lambda p: f"{p['id']}., at ",
+        Kind.PIN: lambda p: p["dash"] + p["last"],
+        Kind.PARAGRAPH: lambda p: "¶¶" if p["plural"] else "¶",
+        Kind.DISTRICT: lambda p: _district(p["side"], _initials(p["state"])),
+        Kind.IBID: lambda p: f"{p['capital']}bid.",
+        Kind.SUPRA: lambda p: "supra, at " if not p["note"] else f"supra, n. {p['note']}, at ",
+        Kind.LATIN: lambda p: f"{p['first']}. {p['second']}.",
     },
 )
 
@@ -96,5 +125,11 @@ BLUEBOOK = Form(
         Kind.RULE: lambda p: f"Fed. R. {p['rules']}." + ("" if p["rules"] == "Evid" else " P."),
         Kind.CIRCUIT: lambda p: _circuit(p["circuit"], undotted=False),
         Kind.ID: lambda p: f"{p['id']}. at ",
+        Kind.PIN: lambda p: p["dash"] + elided(p["first"], p["last"]),
+        Kind.PARAGRAPH: lambda p: "¶¶ " if p["plural"] else "¶ ",
+        Kind.DISTRICT: lambda p: _district("".join(f"{letter}." for letter in p["side"]), p["state"]),
+        Kind.IBID: lambda p: f"{p['capital']}d.",
+        Kind.SUPRA: lambda p: "supra at " if not p["note"] else f"supra note {p['note']}, at ",
+        Kind.LATIN: lambda p: f"{p['first']}.{p['second']}.",
     },
 )
