@@ -45,7 +45,9 @@ def end_job(
 def ready_document(firm: Firm, *, by: Membership | None = None, text: str = "See 539 U. S. 306.") -> Document:
     with tenant_scope(firm.tenant.id):
         member = by or next(iter(firm.people.values()))
-        document = documents.upload(member=member, name=f"brief-{next(_serial)}.txt", data=text.encode())
+        name = f"brief-{next(_serial)}.txt"
+        # Bytes of its own: the same file is not added twice.
+        document = documents.upload(member=member, name=name, data=f"{name}\n\n{text}".encode())
         end_job(
             document.job,
             record=lambda: documents.record_text(

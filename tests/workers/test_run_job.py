@@ -111,7 +111,9 @@ def test_a_worker_whose_lease_was_taken_writes_nothing(job: Job, monkeypatch: py
 
 def test_two_workers_at_once_do_each_job_once(firm: Firm) -> None:
     with tenant_scope(firm.tenant.id):
-        wanted = {documents.upload(member=firm.alice, name=f"{n}.txt", data=b"x").job_id for n in range(12)}
+        wanted = {
+            documents.upload(member=firm.alice, name=f"{n}.txt", data=b"%d" % n).job_id for n in range(12)
+        }
     done: list[uuid.UUID] = []
 
     def body(held: Held) -> Record:

@@ -26,6 +26,9 @@ class Document(TenantOwned):
         related_name="members",
         help_text="The archive or the e-mail that this file came in.",
     )
+    already_here = models.PositiveIntegerField(
+        default=0, help_text="Files in it that the firm had already; they were not added again."
+    )
     kind = models.CharField(max_length=20, blank=True)
     pages = models.PositiveIntegerField(null=True)
     words = models.PositiveIntegerField(null=True)
@@ -54,6 +57,7 @@ class Document(TenantOwned):
         indexes = [
             GinIndex(fields=["bands"], name="document_bands"),
             models.Index(fields=["tenant", "sha256"], name="document_bytes"),
+            models.Index(fields=["tenant", "-created_at", "name"], name="document_newest"),
         ]
 
     def __str__(self) -> str:
@@ -61,12 +65,20 @@ class Document(TenantOwned):
 
     @property
     def state(self) -> str:
-        """queued, reading, ready or refused."""
-        return {
-            JobState.QUEUED: "queued",
-            JobState.RUNNING: "reading",
-            JobState.SUCCEEDED: "ready",
-        }.get(JobState(self.job.state), "refused")
+        """queued, reading, refused, ready, columns (a table whose columns are not chosen yet), opened (an
+        archive: the files in it are documents, it is none) or withdrawn. `selectors.STATES` says it in SQL.
+        """
+        if self.job.state == JobState.QUEUED:
+            return "queued"
+        if self.job.state == JobState.RUNNING:
+            return "reading"
+        if self.job.state != JobState.SUCCEEDED:
+            return "refused"
+        if self.withdrawn_at is not None:
+            return "withdrawn"
+        if self.data_name and self.pairs is None:
+            return "columns"
+        return "ready" if self.text_name or self.data_name else "opened"
 
     @property
     def reason(self) -> str:
@@ -75,8 +87,8 @@ class Document(TenantOwned):
 
 
 class PageImage(TenantOwned):
-    """A page of the original as a picture, encrypted in storage. Wanted while `stored_name` is empty: a page is
-    drawn when somebody first looks at it."""
+    """A page of the original as a picture, encrypted in storage. Wanted while `stored_name` is empty: a page
+    is drawn when somebody first looks at it."""
 
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="page_images")
     number = models.PositiveIntegerField(help_text="from 1")

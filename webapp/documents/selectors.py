@@ -1,50 +1,138 @@
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterable
+from itertools import islice
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from webapp.core import storage
 from webapp.core.errors import NotFound
 from webapp.core.jobs.models import JobState
+from webapp.core.tenancy import tenant_scope
 from webapp.documents.layout import Layout
 from webapp.documents.models import Document
+from webapp.documents.pairs import Pair, Table, pairs_from_json
+from webapp.tenants.models import Membership
+
+_READ = Q(job__state=JobState.SUCCEEDED)
+_OFFERED = _READ & Q(withdrawn_at=None)
+_UNSETTLED = Q(job__state__in=[JobState.QUEUED, JobState.RUNNING])
+
+# What `Document.state` says, as the database reads it.
+STATES: dict[str, Q] = {
+    "queued": Q(job__state=JobState.QUEUED),
+    "reading": Q(job__state=JobState.RUNNING),
+    "ready": _OFFERED & (Q(pairs__isnull=False) | (Q(data_name="") & ~Q(text_name=""))),
+    "columns": _OFFERED & ~Q(data_name="") & Q(pairs=None),
+    "opened": _OFFERED & Q(text_name="", data_name=""),
+    "withdrawn": _READ & Q(withdrawn_at__isnull=False),
+    "refused": ~_READ & ~_UNSETTLED,
+}
 
 
 def documents(tenant_id: uuid.UUID) -> QuerySet[Document]:
-    return Document.objects.of(tenant_id).select_related("job", "uploaded_by__user")
+    """The firm's documents, without what only comparing them needs."""
+    found = Document.objects.of(tenant_id).select_related("job", "matter", "parent", "uploaded_by__user")
+    return found.defer("signature", "bands", "parent__signature", "parent__bands")
 
 
 def document(tenant_id: uuid.UUID, document_id: uuid.UUID) -> Document:
-    """The gate to a document. Raises NotFound for everybody outside the firm."""
+    """The gate to a document. Raises NotFound for everybody outside the firm, or screened off its matter."""
     found = documents(tenant_id).filter(id=document_id).first()
     if found is None:
         raise NotFound
     return found
 
 
+def listed(
+    tenant_id: uuid.UUID,
+    *,
+    name: str = "",
+    state: str = "",
+    kind: str = "",
+    matter_id: uuid.UUID | None = None,
+) -> QuerySet[Document]:
+    """The documents that a list shows, newest first. Each has `member_count`, how many files came in it, and
+    `near_count`, how many documents it is nearly the same as."""
+    found = documents(tenant_id)
+    if name:
+        found = found.filter(name__icontains=name)
+    if state:
+        found = found.filter(STATES[state])
+    if kind:
+        found = found.filter(kind=kind)
+    if matter_id:
+        found = found.filter(matter_id=matter_id)
+    return found.annotate(
+        member_count=_count_of(Document.objects.of(tenant_id).filter(parent=OuterRef("pk"))),
+        near_count=_count_of(
+            Document.objects.of(tenant_id)
+            .filter(near_duplicates=OuterRef("near_duplicates"))
+            .exclude(id=OuterRef("pk"))
+        ),
+    )
+
+
 def ready(tenant_id: uuid.UUID, document_ids: Iterable[uuid.UUID] | None = None) -> QuerySet[Document]:
-    """Documents whose text is there to learn from."""
-    found = documents(tenant_id).filter(job__state=JobState.SUCCEEDED)
+    """Documents that datasets can be made of: read, not withdrawn, with text or with pairs whose columns are
+    known."""
+    found = documents(tenant_id).filter(STATES["ready"])
     return found if document_ids is None else found.filter(id__in=list(document_ids))
 
 
-def unsettled(tenant_id: uuid.UUID) -> bool:
-    """Whether any document is still waiting or being read."""
-    return documents(tenant_id).filter(job__state__in=[JobState.QUEUED, JobState.RUNNING]).exists()
-
-
 def counts(tenant_id: uuid.UUID) -> dict[str, int]:
-    """How many documents are `ready`, `unsettled` and `refused`."""
-    waiting = [JobState.QUEUED, JobState.RUNNING]
-    ready = Q(job__state=JobState.SUCCEEDED)
-    unsettled = Q(job__state__in=waiting)
+    """How many documents are in each of the `STATES`, how many are `unsettled` (in work), and `all`."""
+    each = {state: Count("id", filter=condition) for state, condition in STATES.items()}
     return Document.objects.of(tenant_id).aggregate(
-        ready=Count("id", filter=ready),
-        unsettled=Count("id", filter=unsettled),
-        refused=Count("id", filter=~ready & ~unsettled),
+        **each, unsettled=Count("id", filter=_UNSETTLED), all=Count("id")
     )
+
+
+def kinds(tenant_id: uuid.UUID) -> list[str]:
+    """The formats that the firm has documents of."""
+    found = Document.objects.of(tenant_id).exclude(kind="").order_by("kind")
+    return list(found.values_list("kind", flat=True).distinct())
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def same_bytes(member: Membership, sha256: str) -> Document | None:
+    """The document with these bytes that `member` can see, unless it was refused: that may be tried again."""
+    with tenant_scope(member.tenant_id, viewer=member.id):
+        found = documents(member.tenant_id).filter(sha256=sha256).exclude(STATES["refused"])
+        return found.order_by("created_at").first()
+
+
+def members(document: Document) -> QuerySet[Document]:
+    """The files that came in an archive, or attached to an e-mail, those that need a look first."""
+    found = documents(document.tenant_id).filter(parent=document)
+    return found.annotate(fine=Q(job__state=JobState.SUCCEEDED)).order_by("fine", "name")
+
+
+def inside(document: Document) -> list[Document]:
+    """What came in a document, and in that again; what is deepest comes first."""
+    return [found for member in members(document) for found in (*inside(member), member)]
+
+
+def depth(document: Document) -> int:
+    """In how many archives or e-mails a document came, one in the other."""
+    steps, at = 0, document
+    while at.parent_id is not None:
+        steps, at = steps + 1, Document.objects.of(document.tenant_id).only("parent").get(id=at.parent_id)
+    return steps
+
+
+def near_duplicates(document: Document) -> QuerySet[Document]:
+    """The documents that say almost the same."""
+    if document.near_duplicates is None:
+        return Document.objects.none()
+    group = documents(document.tenant_id).filter(near_duplicates=document.near_duplicates)
+    return group.exclude(id=document.id)
 
 
 def original(document: Document) -> bytes:
@@ -61,6 +149,35 @@ def layout(document: Document) -> Layout:
     if not document.layout_name:  # read before layouts were kept
         return Layout.of_text(text(document))
     return Layout.from_json(_read(document, document.layout_name))
+
+
+def table(document: Document) -> Table | None:
+    """The spreadsheet that was uploaded; None for anything else."""
+    if not document.data_name or (document.columns is None and document.pairs is not None):
+        return None
+    return Table.from_json(_read(document, document.data_name))
+
+
+def pairs(document: Document) -> list[Pair]:
+    """The ready-made pairs of a document; none for running text, nor before its columns are chosen."""
+    if document.pairs is None:
+        return []
+    data = _read(document, document.data_name)
+    if document.columns is None:
+        return pairs_from_json(data)
+    return Table.from_json(data).pairs(
+        prompt=document.columns["prompt"], completion=document.columns["completion"]
+    )
+
+
+def first_pairs(document: Document, count: int) -> list[Pair]:
+    return list(islice(pairs(document), count))
+
+
+def _count_of(rows: QuerySet[Document]) -> Coalesce:
+    """How many rows a subquery finds, for each row around it."""
+    counted = rows.order_by().values("tenant_id").annotate(n=Count("id")).values("n")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
 def _read(document: Document, name: str) -> bytes:

@@ -1,10 +1,16 @@
 from django.urls import path
 
-from webapp.documents import views
+from webapp.documents.views import columns, document, documents, upload
 
 urlpatterns = [
-    path("documents/", views.documents, name="documents"),
-    path("documents/upload/", views.upload, name="document-upload"),
-    path("documents/<uuid:document_id>/", views.document, name="document"),
-    path("documents/<uuid:document_id>/delete/", views.delete, name="document-delete"),
+    path("documents/", documents.documents, name="documents"),
+    path("documents/chosen/", documents.chosen, name="documents-chosen"),
+    path("documents/upload/", upload.upload, name="document-upload"),
+    path("documents/<uuid:document_id>/", document.document, name="document"),
+    path("documents/<uuid:document_id>/original/", document.original, name="document-original"),
+    path("documents/<uuid:document_id>/columns/", columns.columns, name="document-columns"),
+    path("documents/<uuid:document_id>/move/", document.move, name="document-move"),
+    path("documents/<uuid:document_id>/withdraw/", document.withdraw, name="document-withdraw"),
+    path("documents/<uuid:document_id>/restore/", document.restore, name="document-restore"),
+    path("documents/<uuid:document_id>/delete/", document.delete, name="document-delete"),
 ]

@@ -144,6 +144,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="document",
+            name="already_here",
+            field=models.PositiveIntegerField(
+                default=0, help_text="Files in it that the firm had already; they were not added again."
+            ),
+        ),
+        migrations.AddField(
+            model_name="document",
             name="withdrawn_at",
             field=models.DateTimeField(null=True),
         ),
@@ -169,6 +176,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="document",
             index=models.Index(fields=["tenant", "sha256"], name="document_bytes"),
+        ),
+        migrations.AddIndex(
+            model_name="document",
+            index=models.Index(fields=["tenant", "-created_at", "name"], name="document_newest"),
         ),
         migrations.AddField(
             model_name="pageimage",
