@@ -12,6 +12,7 @@ MATRIX = """
             staff  approver  admin  auditor
 VIEW        yes    yes       yes    yes
 UPLOAD      yes    yes       yes    -
+REDACT      yes    yes       yes    -
 BUILD       yes    yes       yes    -
 TRAIN       yes    yes       yes    -
 APPROVE     -      yes       -      -

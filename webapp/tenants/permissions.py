@@ -11,6 +11,7 @@ from webapp.tenants.models import Membership, Role
 class Action(StrEnum):
     VIEW = "see documents, datasets, runs and adapters"
     UPLOAD = "add documents"
+    REDACT = "decide on findings"
     BUILD = "make datasets"
     TRAIN = "start and cancel training"
     APPROVE = "approve or reject an adapter version"
@@ -21,7 +22,15 @@ class Action(StrEnum):
     AUDIT = "read the audit log"
 
 
-_WORKS = {Action.VIEW, Action.UPLOAD, Action.BUILD, Action.TRAIN, Action.COMPARE, Action.OWN_KEYS}
+_WORKS = {
+    Action.VIEW,
+    Action.UPLOAD,
+    Action.REDACT,
+    Action.BUILD,
+    Action.TRAIN,
+    Action.COMPARE,
+    Action.OWN_KEYS,
+}
 
 ALLOWED: dict[Role, frozenset[Action]] = {
     Role.STAFF: frozenset(_WORKS),
