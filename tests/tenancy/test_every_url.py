@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from tests.conftest import Firm
 from tests.factories import approved
+from tests.tenancy.matters import into_matter, screen_off
 from webapp.core.tenancy import tenant_scope
 from webapp.tenants.models import ApiKey
 
@@ -55,6 +56,9 @@ def ids(firm: Firm) -> Callable[[str], str]:
             "keys": key.id,
             "people": firm.alice.id,
         }
+    # All of it belongs to one matter, which alice is screened off: test_every_screen visits the same URLs.
+    kinds["matters"] = into_matter(firm).id
+    kinds["screens"] = screen_off(firm, firm.alice).id
 
     def fill(pattern: str) -> str:
         path = re.sub(r"[\^$]|\\Z", "", pattern)

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import uuid
 
-from django.db.models import QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from webapp.core.errors import NotFound
 from webapp.core.tenancy import key_scope, member_scope
 from webapp.tenants.keys import digest
-from webapp.tenants.models import ApiKey, Matter, Membership, Tenant, User
+from webapp.tenants.models import ApiKey, Matter, Membership, Screen, Tenant, User
 
 
 def membership_of(user: User) -> Membership | None:
@@ -61,7 +61,7 @@ def matters(tenant_id: uuid.UUID) -> QuerySet[Matter]:
 
 
 def matter(tenant_id: uuid.UUID, matter_id: uuid.UUID) -> Matter:
-    """The gate to a matter. Raises NotFound for everybody outside the firm."""
+    """The gate to a matter. Raises NotFound for everybody outside the firm, or screened off it."""
     found: Matter | None = matters(tenant_id).filter(id=matter_id).first()
     if found is None:
         raise NotFound
@@ -72,3 +72,34 @@ def general_matter(tenant_id: uuid.UUID) -> Matter:
     """Where a document belongs while nobody has said otherwise."""
     found: Matter = matters(tenant_id).get(is_general=True)
     return found
+
+
+def listed_matters(tenant_id: uuid.UUID) -> QuerySet[Matter]:
+    """The matters with `document_count`, and `is_screened` where somebody is screened off."""
+    standing = Screen.objects.of(tenant_id).filter(matter=OuterRef("pk"), lifted_at=None)
+    found = matters(tenant_id).annotate(document_count=Count("documents"), is_screened=Exists(standing))
+    return found.order_by("-is_general", "client", "name")  # counting drops the model's own order
+
+
+def screens(matter: Matter, *, lifted: bool = False) -> QuerySet[Screen]:
+    """Who is screened off a matter, or who was; the latest first."""
+    found = Screen.objects.of(matter.tenant_id).filter(matter=matter, lifted_at__isnull=not lifted)
+    return found.select_related("matter", "member__user", "set_by__user", "lifted_by__user")
+
+
+def screen(matter: Matter, screen_id: uuid.UUID) -> Screen:
+    """The gate to a screen of this matter, lifted or not. Raises NotFound."""
+    found: Screen | None = (
+        Screen.objects.of(matter.tenant_id)
+        .select_related("matter", "member__user")
+        .filter(matter=matter, id=screen_id)
+        .first()
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def not_screened(matter: Matter) -> QuerySet[Membership]:
+    """The members who see this matter."""
+    return members(matter.tenant_id).exclude(id__in=screens(matter).values("member"))

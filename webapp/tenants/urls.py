@@ -1,6 +1,6 @@
 from django.urls import path
 
-from webapp.tenants.views import audit_log, keys, people, sign_in
+from webapp.tenants.views import audit_log, keys, matters, people, sign_in
 
 urlpatterns = [
     path("sign-in/", sign_in.SignIn.as_view(), name="sign-in"),
@@ -9,5 +9,14 @@ urlpatterns = [
     path("settings/keys/", keys.keys, name="keys"),
     path("settings/keys/<uuid:key_id>/revoke/", keys.revoke, name="key-revoke"),
     path("settings/people/", people.people, name="people"),
+    path("matters/", matters.matters, name="matters"),
+    path("matters/<uuid:matter_id>/", matters.matter, name="matter"),
+    path("matters/<uuid:matter_id>/rename/", matters.rename, name="matter-rename"),
+    path("matters/<uuid:matter_id>/screens/", matters.screen, name="matter-screen"),
+    path(
+        "matters/<uuid:matter_id>/screens/<uuid:screen_id>/lift/",
+        matters.lift_screen,
+        name="matter-screen-lift",
+    ),
     path("audit/", audit_log.log, name="audit"),
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from celery import shared_task
 
 from webapp.core.jobs.models import JobKind
-from webapp.core.tenancy import tenant_scope
+from webapp.core.tenancy import firm_scope
 from webapp.documents import page_images, selectors
 from workers.extraction import ExtractionRefused
 from workers.extraction.render import render_pages
@@ -20,7 +20,7 @@ def draw_pages() -> None:
 
 
 def _draw(held: Held) -> Record:
-    with tenant_scope(held.claim.tenant_id):
+    with firm_scope(held.claim.tenant_id):
         document = selectors.document(held.claim.tenant_id, held.claim.object_id)
         firm = document.tenant
         numbers = page_images.wanted(document)
