@@ -30,7 +30,7 @@ def compare(a: Told, b: Told, *, names: tuple[str, str] = ("The first", "The sec
     holds too little to tell; and `says`, a sentence where they differ that calls the two by their `names`.
     """
     ours, theirs = _by_key(a), _by_key(b)
-    sections = []
+    sections: list[Told] = []
     for section in SECTIONS:
         features = [
             _compared(feature, ours.get(feature.key), theirs.get(feature.key), names)
