@@ -9,6 +9,7 @@ from webapp.core.jobs.models import JobKind
 from webapp.core.tenancy import firm_scope
 from webapp.documents import selectors, services
 from webapp.documents.models import Document
+from webapp.findings import services as findings
 from workers import similarity
 from workers.extraction import Extracted, ExtractionRefused
 from workers.extraction.sandbox import extract_in_child
@@ -54,6 +55,7 @@ def _record(document: Document, found: Extracted) -> None:
         kind=found.kind,
         ocr_confidence=found.ocr_confidence,
     )
+    findings.scan(document=document, layout=found.layout)
     if found.table is not None:
         services.record_table(document=document, table=found.table)
     elif found.pairs:

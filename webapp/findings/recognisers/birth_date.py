@@ -19,9 +19,9 @@ DATE = re.compile(
     re.IGNORECASE,
 )
 # “Born of necessity” is not a birth; between the words and the date no sentence ends.
-_BEFORE = re.compile(
-    r"(?:\bborn\b(?!\s(?:out\s)?(?:of|from|by)\b)|\bD\.?O\.?B\b\.?|\bdates?\s{1,2}of\s{1,2}birth\b"
-    r"|\bbirth\s?-?dates?\b|\bbirthday\b)(?P<gap>[^;?!]{0,50})$",
+_WORDS = re.compile(
+    r"\bborn\b(?!\s(?:out\s)?(?:of|from|by)\b)|\bD\.?O\.?B\b\.?|\bdates?\s{1,2}of\s{1,2}birth\b"
+    r"|\bbirth\s?-?dates?\b|\bbirthday\b",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
@@ -29,9 +29,10 @@ _AFTER = re.compile(
     r"(?:D\.?O\.?B\b|date\s{1,2}of\s{1,2}birth\b|birth\s?-?date\b|birthday\b)",
     re.IGNORECASE,
 )
-_SENTENCE_ENDS = re.compile(r"[a-z\d)]\.\s{1,2}[A-Z]")
+_ENDS = re.compile(r"[a-z\d)]\.\s{1,2}[A-Z]|[;?!]|\n\n")
 _ALSO = re.compile(r",?\s{0,2}(?:and|&|or)?\s{0,2}")
 REACH = 80
+GAP = 50
 
 
 def find(text: str) -> Iterator[Found]:
@@ -45,7 +46,9 @@ def find(text: str) -> Iterator[Found]:
 
 
 def _is_of_birth(text: str, date: re.Match[str]) -> bool:
-    words = _BEFORE.search(before(text, date.start(), REACH))
-    if words and not _SENTENCE_ENDS.search(words["gap"]) and not DATE.search(words["gap"]):
-        return True
+    led_to = before(text, date.start(), REACH)
+    for words in list(_WORDS.finditer(led_to))[-1:]:
+        gap = led_to[words.end() :]
+        if len(gap) <= GAP and not _ENDS.search(gap) and not DATE.search(gap):
+            return True
     return _AFTER.match(text, date.end(), date.end() + REACH) is not None

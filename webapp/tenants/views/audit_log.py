@@ -28,6 +28,8 @@ WORDS = {
     "document.withdrawn": "withdrew a document",
     "document.restored": "took a withdrawal back",
     "document.deleted": "deleted a document",
+    "findings.decided": "decided on findings",
+    "findings.reopened": "opened findings again",
     "dataset.created": "made a dataset",
     "dataset.deleted": "deleted a dataset",
     "run.started": "started a training run",
