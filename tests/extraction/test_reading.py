@@ -22,7 +22,7 @@ def test_it_reads_a_word_file(read: Read) -> None:
     assert read(docx(), "brief.docx") == Extracted("docx", 1, Layout.of_text("\n\n".join(BRIEF)))
 
 
-@pytest.mark.parametrize("name", ["brief.txt", "BRIEF.TXT", "brief.md"])
+@pytest.mark.parametrize("name", ["brief.txt", "BRIEF.TXT", "brief.text"])
 def test_it_reads_a_text_file(read: Read, name: str) -> None:
     assert read("\n\n".join(BRIEF).encode(), name) == Extracted("txt", 1, Layout.of_text("\n\n".join(BRIEF)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What a file holds. `kind` is its format (see `sniff.KINDS`); `pages` is at least 1.
+    """What a file holds. `kind` is its format (see `formats.KINDS`); `pages` is at least 1.
 
     Running text is in `layout`; ready-made training data in `pairs`, or in `table` while a person has yet to
     say which columns are which; files inside it in `members`. `ocr_confidence` is 0 to 1, for a scan.
@@ -39,29 +39,44 @@ class Extracted:
         return self.layout.text
 
     def as_json(self) -> dict[str, Any]:
-        """What the reading child says of it on its standard output."""
-        members = [(member.name, base64.b64encode(member.data).decode()) for member in self.members]
-        return {**asdict(self), "members": members}
+        """What the reading child says of it; the bytes of `members` go beside, in their order."""
+        return {
+            "kind": self.kind,
+            "pages": self.pages,
+            "layout": asdict(self.layout),
+            "members": [member.name for member in self.members],
+            "table": asdict(self.table) if self.table else None,
+            "pairs": [vars(pair) for pair in self.pairs],
+            "ocr_confidence": self.ocr_confidence,
+        }
 
     @classmethod
-    def from_json(cls, said: dict[str, Any]) -> Extracted:
+    def from_json(cls, said: dict[str, Any], files: Sequence[bytes] = ()) -> Extracted:
         table = said["table"]
         return cls(
             kind=said["kind"],
             pages=said["pages"],
             layout=Layout.of(said["layout"]),
-            members=tuple(Member(name, base64.b64decode(data)) for name, data in said["members"]),
+            members=tuple(map(Member, said["members"], files)),
             table=Table.of(table) if table else None,
             pairs=tuple(map(Pair.of, said["pairs"])),
             ocr_confidence=said["ocr_confidence"],
         )
 
 
+class NeedsConversion(Exception):
+    """A file that another program has to turn into DOCX first. `kind` is one of `formats.CONVERTED`."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
 class ExtractionRefused(Exception):
     """A document that cannot be used. `message` is one sentence for the person who uploaded it.
 
-    `code` is one of: empty, encrypted, corrupt, wrong_type, no_text, unsupported, too_large, too_many_pages,
-    too_complex.
+    `code` is one of: empty, encrypted, corrupt, wrong_type, no_text, unreadable, unsupported, too_large,
+    too_many_pages, too_complex, bad_data, no_converter.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -76,8 +91,13 @@ class Limits:
 
     file_bytes: int = 50 * 2**20
     pages: int = 2000
-    unpacked_bytes: int = 100 * 2**20  # of a page's content stream, of a Word file's whole contents
+    unpacked_bytes: int = 100 * 2**20  # of a page's content stream, of a Word file's or an archive's contents
     text_bytes: int = 8 * 2**20
+    data_bytes: int = 64 * 2**20  # of ready-made pairs and of tables
+    rows: int = 200_000  # pairs of a file, rows of a table
+    members: int = 1000  # files in an archive or attached to an e-mail
+    depth: int = 1  # archives that an archive may lie in
+    output_bytes: int = 200 * 2**20  # that the reading process may answer
     memory_bytes: int = 2**30  # address space of the reading process
     cpu_seconds: int = 30
     wall_seconds: int = 60

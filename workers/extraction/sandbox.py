@@ -10,14 +10,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from workers.extraction import frames, office
 from workers.extraction.result import Extracted, ExtractionRefused, Limits, too_long
 
 ROOT = Path(__file__).resolve().parents[2]
 GRACE = 10  # seconds for a child that has said everything to end
-JSON_GROWTH = 6  # bytes at most that JSON writes for one character: \\uXXXX
+# Threads of numeric libraries would each take their share of the address space, and none is of use here.
+ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUTF8": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 
 def _too_slow() -> ExtractionRefused:
@@ -41,24 +50,39 @@ def _broken() -> ExtractionRefused:
     )
 
 
-def extract_in_child(path: Path, name: str, limits: Limits | None = None) -> Extracted:
+def extract_in_child(path: Path, name: str, limits: Limits | None = None, *, depth: int = 0) -> Extracted:
     """As `extract`, in a process of its own with bounded memory, time and output.
 
-    The child gets neither this process's environment (it holds secrets) nor its stderr (a parser's trace may
-    hold a firm's text). Raises ExtractionRefused, also for a child that dies or overruns.
+    `depth` is the number of archives and e-mails that the file lay in. What only LibreOffice reads is turned
+    into DOCX by it first, in a process with limits of its own. Raises ExtractionRefused, also for a child
+    that dies or overruns.
     """
     limits = limits or Limits()
+    said, files = _read(path, name, limits, depth)
+    if "convert" not in said:
+        return Extracted.from_json(said, files)
+    kind = said["convert"]
+    with office.converted(path, kind, "docx") as docx:
+        said, files = _read(docx, docx.name, limits, depth)
+    return dataclasses.replace(Extracted.from_json(said, files), kind=kind)
+
+
+def _read(path: Path, name: str, limits: Limits, depth: int) -> tuple[dict[str, Any], list[bytes]]:
+    given = json.dumps(dataclasses.asdict(limits))
+    return ask_child("workers.extraction", [str(path.resolve()), name, str(depth), given], limits)
+
+
+def ask_child(module: str, arguments: Sequence[str], limits: Limits) -> tuple[dict[str, Any], list[bytes]]:
+    """What `python -m module arguments` answers (see `frames`), within the wall time and output of `limits`;
+    the child binds itself to the rest.
+
+    It gets neither this process's environment (it holds secrets) nor its stderr (a parser's trace may hold a
+    firm's text). Raises ExtractionRefused: what the child says, and for one that dies or overruns.
+    """
     child = subprocess.Popen(  # our own module, arguments as a list
-        [
-            sys.executable,
-            "-m",
-            "workers.extraction",
-            str(path.resolve()),
-            name,
-            json.dumps(dataclasses.asdict(limits)),
-        ],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
-        env={"LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
+        env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -70,11 +94,11 @@ def extract_in_child(path: Path, name: str, limits: Limits | None = None) -> Ext
     except subprocess.TimeoutExpired:
         raise _too_slow() from None
     finally:
-        _end(child)
-    return _result(answer, returncode)
+        end(child)
+    return _said(answer, returncode)
 
 
-def _answer(child: subprocess.Popen[bytes], limits: Limits) -> bytes:
+def _answer(child: subprocess.Popen[bytes], limits: Limits) -> bytearray:
     """All that the child wrote, within its wall time and its share of output."""
     assert child.stdout is not None
     deadline = time.monotonic() + limits.wall_seconds
@@ -84,14 +108,14 @@ def _answer(child: subprocess.Popen[bytes], limits: Limits) -> bytes:
         while selector.select(max(0.0, deadline - time.monotonic())):
             piece = os.read(child.stdout.fileno(), 2**16)
             if not piece:
-                return bytes(answer)
+                return answer
             answer += piece
-            if len(answer) > JSON_GROWTH * limits.text_bytes:
+            if len(answer) > limits.output_bytes:
                 raise too_long()
     raise _too_slow()
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def end(child: subprocess.Popen[bytes]) -> None:
     """Leave no process behind, whatever happened. The group is the child's own."""
     if child.poll() is None:
         os.killpg(child.pid, signal.SIGKILL)
@@ -100,17 +124,20 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.stdout.close()
 
 
-def _result(answer: bytes, returncode: int) -> Extracted:
-    # At its CPU limit the kernel kills; PDFium out of memory aborts or traps.
+def _said(answer: bytearray, returncode: int) -> tuple[dict[str, Any], list[bytes]]:
+    # At its CPU limit the kernel kills; a C library out of memory aborts or traps.
     if returncode in (-signal.SIGKILL, -signal.SIGXCPU):
         raise _too_slow()
     if returncode in (-signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL):
         raise _too_hungry()
     if returncode != 0:
         raise _broken()
-    found: dict[str, Any] = json.loads(answer)
-    if found.get("code") == "memory":
+    try:
+        said, files = frames.read(answer)
+    except ValueError:
+        raise _broken() from None
+    if said.get("code") == "memory":
         raise _too_hungry()
-    if "code" in found:
-        raise ExtractionRefused(found["code"], found["message"])
-    return Extracted.from_json(found)
+    if "code" in said:
+        raise ExtractionRefused(said["code"], said["message"])
+    return said, files
