@@ -15,7 +15,7 @@ from webapp.core.jobs.models import Job, JobKind, JobState
 from webapp.core.tenancy import tenant_scope
 from webapp.datasets import selectors as dataset_selectors
 from webapp.datasets import services as datasets
-from webapp.datasets.examples import ExampleDraft
+from webapp.datasets.examples import NewExample
 from webapp.datasets.models import Dataset
 from webapp.documents import services as documents
 from webapp.documents.layout import Layout
@@ -64,7 +64,7 @@ def ready_dataset(firm: Firm, *, by: Membership | None = None) -> Dataset:
         dataset = datasets.create(
             member=member, name=f"Briefs {next(_serial)}", document_ids=[row.id for row in chosen]
         )
-        draft = ExampleDraft(kind="cite", prompt="See 539 US 306.", completion="See 539 U. S. 306.")
+        draft = NewExample(kind="cite", prompt="See 539 US 306.", completion="See 539 U. S. 306.")
         drafts = [(part.document, part.split, [draft]) for part in dataset_selectors.parts(dataset)]
         end_job(dataset.job, record=lambda: datasets.record_examples(dataset=dataset, drafts=drafts))
     return dataset

@@ -14,7 +14,7 @@ from webapp.adapters import services as adapters
 from webapp.core.tenancy import tenant_scope
 from webapp.datasets import selectors as dataset_selectors
 from webapp.datasets import services as datasets
-from webapp.datasets.examples import ExampleDraft
+from webapp.datasets.examples import NewExample
 from webapp.playground import selectors
 from webapp.tenants.models import Membership
 
@@ -28,7 +28,7 @@ def dataset_with(firm: Firm, prompts: list[tuple[str, str]]) -> None:
     chosen = [ready_document(firm) for _ in range(2)]
     with tenant_scope(firm.tenant.id):
         dataset = datasets.create(member=firm.alice, name="Briefs", document_ids=[row.id for row in chosen])
-        drafts = [ExampleDraft(kind, prompt=prompt, completion="x") for kind, prompt in prompts]
+        drafts = [NewExample(kind, prompt=prompt, completion="x") for kind, prompt in prompts]
         parts = [(part.document, part.split, drafts) for part in dataset_selectors.parts(dataset)]
         end_job(dataset.job, record=lambda: datasets.record_examples(dataset=dataset, drafts=parts))
 

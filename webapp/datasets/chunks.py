@@ -1,125 +1,211 @@
-"""Cut a document's text into passages: whole paragraphs, never a cut citation, no word lost."""
+"""Cut a document into passages: whole paragraphs; no citation, sentence or quotation cut, no word lost."""
 
 from __future__ import annotations
 
-import bisect
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 
-from webapp.citations import find_citations
+from webapp.citations import Citation, find_citations
+from webapp.datasets.paragraphs import with_headings
+from webapp.datasets.sentences import cuttable
+from webapp.documents.layout import SEPARATOR, Block, BlockKind
 
-MIN_WORDS = 80
-MAX_WORDS = 220
-# A heading is one short line that ends like no sentence does: "II. Analysis", "BACKGROUND".
-_HEADING_WORDS = 20
-_HEADINGS = 6  # in a row; more are a list
-_CLOSING = "\u201d\u2019\"')]"
-_CITATION_REACH = 80  # characters: no citation is longer
+CountTokens = Callable[[str], int]
+
+# A thousand-page treatise cites as often. What a longer or hostile text cites after that is not looked for
+# (a minute at most instead of hours): its passages are cut at sentences all the same, but teach no citations.
+MAX_CITATIONS = 10_000
+_HEADING_WORDS = 60  # of a "heading" that is longer, the words are the text's own
+
+
+@dataclass(frozen=True)
+class Part:
+    """A paragraph, or a piece of one that was too long. `opens` says whether it begins its paragraph."""
+
+    kind: BlockKind
+    text: str
+    tokens: int
+    citations: tuple[Citation, ...] = ()
+    read: bool = True  # whether its citations were looked for
+    opens: bool = True
 
 
 @dataclass(frozen=True)
 class Passage:
-    """Some paragraphs that belong together. `heading` opens it and may be empty; `body` is the rest."""
+    """Some paragraphs that belong together.
 
-    heading: str
-    body: str
+    `path` holds the headings in force where it begins, the outermost first; `headings` those that stand right
+    before it, between the passage before and its own `parts`. A part can be a heading too, where a section is
+    too short to be a passage of its own.
+    """
+
+    path: tuple[str, ...]
+    headings: tuple[str, ...]
+    parts: tuple[Part, ...]
+    tokens: int  # of `body`
+
+    @property
+    def heading(self) -> str:
+        return SEPARATOR.join(self.headings)
+
+    @property
+    def body(self) -> str:
+        return SEPARATOR.join(part.text for part in self.parts)
 
     @property
     def text(self) -> str:
-        return "\n\n".join(filter(None, (self.heading, self.body)))
+        return SEPARATOR.join(filter(None, (self.heading, self.body)))
+
+    @property
+    def words(self) -> int:
+        return sum(len(part.text.split()) for part in self.parts)
+
+    @property
+    def read(self) -> bool:
+        """Whether all of its citations are known."""
+        return all(part.read for part in self.parts)
+
+    @property
+    def citations(self) -> list[Citation]:
+        """The citations of `body`, in order."""
+        found, at = [], 0
+        for part in self.parts:
+            found += [citation.moved(at) for citation in part.citations]
+            at += len(part.text) + len(SEPARATOR)
+        return found
 
 
-def passages(text: str, *, min_words: int = MIN_WORDS, max_words: int = MAX_WORDS) -> list[Passage]:
-    """`text` as passages of about `min_words` to `max_words` words, in order.
+def passages(blocks: Sequence[Block], *, max_tokens: int, count_tokens: CountTokens) -> list[Passage]:
+    """`blocks` as passages, in order, of a third of `max_tokens` or more where the text allows it.
 
-    A paragraph is cut only if it alone is over `max_words`: at a sentence's end, or between two words where a
-    single sentence is that long. The passages together hold exactly the words of `text`.
+    A body is at most `max_tokens` long (the counts of its paragraphs added up, which tokenisers never exceed
+    by joining them), but for two exceptions: a sentence and a quotation (a block quote, or one within a
+    paragraph) that are longer stay whole and are passages of their own. Footnotes are left out; the passages
+    together hold exactly the words of the other blocks. Calls `count_tokens` once per paragraph, and once
+    more per sentence of a paragraph that is too long; reads citations once.
     """
-    done: list[list[str]] = []
-    parts: list[str] = []
-    for paragraph in paragraphs(text):
-        for part in _cut(paragraph, max_words):
-            words = _words(parts)
-            if words >= min_words or words + _words([part]) > max_words:
-                parts = _finish(done, parts)
-            parts.append(part)
-    if done and _words(parts) < min_words // 4:
-        done[-1] += parts  # a signature or a stray heading is no passage of its own
-    elif parts:
-        done.append(parts)
-    return [_passage(parts) for parts in done]
+    between = count_tokens(SEPARATOR)
+    packer = _Packer(max_tokens, between)
+    left = MAX_CITATIONS
+    for block in with_headings(blocks):
+        if block.kind == BlockKind.FOOTNOTE or not block.text.strip():
+            continue
+        if block.kind == BlockKind.HEADING and len(block.text.split()) <= _HEADING_WORDS:
+            packer.add_heading(Part(block.kind, block.text, count_tokens(block.text)), block.level)
+            continue
+        citations = find_citations(block.text, limit=left + 1) if left else []
+        read = 0 < left >= len(citations)
+        left = max(0, left - len(citations))
+        for part in _parts(block, citations, max_tokens, count_tokens):
+            packer.add(part if read else _unread(part))
+    return packer.done()
 
 
-def paragraphs(text: str) -> list[str]:
-    """The paragraphs of `text`, which blank lines separate, each on one line with single spaces."""
-    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text) if block.strip()]
+def _unread(part: Part) -> Part:
+    return Part(part.kind, part.text, part.tokens, read=False, opens=part.opens)
 
 
-def is_heading(paragraph: str) -> bool:
-    """Whether `paragraph` reads as a heading rather than as a sentence."""
-    if len(paragraph.split()) > _HEADING_WORDS:
-        return False
-    return not paragraph.rstrip(_CLOSING).endswith((".", ",", ";", ":", "?", "!"))
+def _parts(
+    block: Block, citations: Sequence[Citation], max_tokens: int, count_tokens: CountTokens
+) -> Iterator[Part]:
+    """`block` whole, or in pieces of about the same length, each at most `max_tokens` long if it can be."""
+    text, tokens = block.text, count_tokens(block.text)
+    if tokens <= max_tokens or block.kind == BlockKind.QUOTE:
+        yield Part(block.kind, text, tokens, tuple(citations))
+        return
+    edges = [0, *cuttable(text, citations), len(text)]
+    lengths = [count_tokens(text[start:end]) for start, end in pairwise(edges)]
+    wanted = sum(lengths) / -(-sum(lengths) // max_tokens)
+    waiting = list(reversed(citations))
+    start = size = 0
+    for place, length in enumerate(lengths):
+        if size and (size + length > max_tokens or size >= wanted):
+            yield _piece(block, start, edges[place], size, waiting)
+            start, size = edges[place], 0
+        size += length
+    yield _piece(block, start, len(text), size, waiting)
 
 
-def _words(parts: Sequence[str]) -> int:
-    return sum(len(part.split()) for part in parts)
+def _piece(block: Block, start: int, end: int, tokens: int, waiting: list[Citation]) -> Part:
+    """`block.text[start:end]` without blanks at its ends; takes its citations off the end of `waiting`."""
+    piece = block.text[start:end]
+    blanks = len(piece) - len(piece.lstrip())
+    own = []
+    while waiting and waiting[-1].start < end:
+        own.append(waiting.pop().moved(-start - blanks))
+    return Part(block.kind, piece.strip(), tokens, tuple(own), opens=start == 0)
 
 
-def _passage(parts: list[str]) -> Passage:
-    opening = next((i for i, part in enumerate(parts[:_HEADINGS]) if not is_heading(part)), 0)
-    return Passage(heading="\n\n".join(parts[:opening]), body="\n\n".join(parts[opening:]))
+@dataclass
+class _Packer:
+    """Puts parts together to passages."""
 
+    max_tokens: int
+    between: int  # tokens
+    passages: list[Passage] = field(default_factory=list)
+    headings: list[Part] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    path: list[tuple[int, str]] = field(default_factory=list)  # levels and headings in force
+    opening: tuple[str, ...] = ()  # the path where the passage in work begins
 
-def _finish(done: list[list[str]], parts: list[str]) -> list[str]:
-    """Move `parts` to `done`; give back the headings at their end, which belong to what follows."""
-    end = len(parts)
-    while end > max(0, len(parts) - _HEADINGS) and is_heading(parts[end - 1]):
-        end -= 1
-    if end:
-        done.append(parts[:end])
-    return parts[end:]
+    def add_heading(self, heading: Part, level: int) -> None:
+        if self.parts and (self._enough() or not self._fits(heading)):
+            self._close()
+        while self.path and self.path[-1][0] >= level:
+            self.path.pop()
+        self.path.append((level, heading.text))
+        (self.parts if self.parts else self.headings).append(heading)
 
+    def add(self, part: Part) -> None:
+        if self.parts and (self._enough() or not self._fits(part)):
+            self._close()
+        if not self.parts:
+            self.opening = tuple(text for _, text in self.path)
+        self.parts.append(part)
 
-def _cut(paragraph: str, max_words: int) -> Iterator[str]:
-    """`paragraph` whole, or in pieces of at most `max_words` words."""
-    spaces = [match.start() for match in re.finditer(" ", paragraph)]
-    start = done = 0
-    while len(spaces) - done >= max_words:
-        at = _last_cut(paragraph, spaces[done : done + max_words])
-        yield paragraph[start:at]
-        start = at + 1
-        done = bisect.bisect_right(spaces, at)
-    yield paragraph[start:]
+    def done(self) -> list[Passage]:
+        if self.parts or self.headings:
+            self._close()
+        if self.headings:  # at the end of the document, over nothing
+            self.opening = tuple(text for _, text in self.path)
+            self._put(())
+        self._join_the_last()
+        return self.passages
 
+    def _tokens(self, parts: Sequence[Part]) -> int:
+        return sum(part.tokens for part in parts) + self.between * max(0, len(parts) - 1)
 
-def _last_cut(paragraph: str, spaces: Sequence[int]) -> int:
-    """The best of `spaces` to cut at: a sentence's end, else not inside a citation."""
-    for at in reversed(spaces[len(spaces) // 4 :]):
-        if _ends_sentence(paragraph, at) and not _splits_citation(paragraph, at):
-            return at
-    return next((at for at in reversed(spaces) if not _splits_citation(paragraph, at)), spaces[-1])
+    def _enough(self) -> bool:
+        return self._tokens(self.parts) * 3 >= self.max_tokens
 
+    def _fits(self, part: Part) -> bool:
+        return self._tokens([*self.parts, part]) <= self.max_tokens
 
-_ABBREVIATION = re.compile(
-    r"(?:\b[A-Za-z]|\b(?:v|vs|No|Nos|Inc|Co|Corp|Ltd|LLC|Mr|Mrs|Ms|Dr|Jr|Sr|St|Cir|Ct|Fed|Civ|Crim|Proc|Evid|Supp|"
-    r"Ed|Art|art|App|Rev|Stat|Id|id|Cf|cf|Ex|Dist|Bd|Dept|Univ|Ass'n|Amdt|Const|cl|pp|p|n|al))\.$"
-)
+    def _close(self) -> None:
+        """End the passage in work; headings at its end open the next."""
+        end = len(self.parts)
+        while end and self.parts[end - 1].kind == BlockKind.HEADING:
+            end -= 1
+        following = self.parts[end:]
+        if end:
+            self._put(tuple(self.parts[:end]))
+        self.headings += following
+        self.parts = []
 
+    def _put(self, parts: tuple[Part, ...]) -> None:
+        headings = tuple(heading.text for heading in self.headings)
+        self.passages.append(Passage(self.opening, headings, parts, self._tokens(parts)))
+        self.headings = []
 
-def _ends_sentence(paragraph: str, at: int) -> bool:
-    """Whether the space at `at` stands between two sentences."""
-    before, after = paragraph[max(0, at - 12) : at], paragraph[at + 1 : at + 2]
-    ends = before.rstrip(_CLOSING).endswith((".", "?", "!")) and not _ABBREVIATION.search(before)
-    return ends and not after.islower() and not after.isdigit()
-
-
-def _splits_citation(paragraph: str, at: int) -> bool:
-    """Whether a citation reaches across `at`. Looks only as far as one can reach."""
-    start = max(0, at - _CITATION_REACH)
-    window = paragraph[start : at + _CITATION_REACH]
-    if any(citation.start < at - start < citation.end for citation in find_citations(window)):
-        return True
-    # A sign or a code and its number are found apart but read as one.
-    return bool(re.search(r"(?:§|\bsecs?|\bv\.|\bat|C\.|USC|CFR|Proc\.|P\.|Evid\.)$", paragraph[start:at]))
+    def _join_the_last(self) -> None:
+        """A signature goes with what it signs."""
+        if len(self.passages) < 2:
+            return
+        *_, before, last = self.passages
+        if not last.parts or last.headings or last.tokens * 12 >= self.max_tokens or not last.parts[0].opens:
+            return
+        parts = (*before.parts, *last.parts)
+        if self._tokens(parts) <= self.max_tokens:
+            joined = Passage(before.path, before.headings, parts, self._tokens(parts))
+            self.passages[-2:] = [joined]

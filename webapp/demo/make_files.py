@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from webapp.datasets.chunks import is_heading, paragraphs
+from webapp.datasets.paragraphs import is_heading, paragraphs
 
 FIRMS = Path(__file__).parent / "firms"
 # The third and sixth document of each firm are Word files, the other sources become PDFs.
