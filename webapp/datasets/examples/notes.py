@@ -22,10 +22,10 @@ _SMALL = frozenset(
     re.findall(
         r"\w+",
         """
-        a an the this that these those such its his her their our your my it he she they we you i which who
-        whom whose there here is are was were be been being am has have had do does did will would shall
-        should may might can could must so then thus also very quite rather indeed and or but nor for as at by in on
-        to with from into upon than too if where when while because although though
+        a an the this that these those such its his her their our your my it he she they we you i which
+        who whom whose there here is are was were be been being am has have had do does did will would
+        shall should may might can could must so then thus also very quite rather indeed and or but nor
+        for as at by in on to with from into upon than too if where when while because although though
         """,
     )
 )
