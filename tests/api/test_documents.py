@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from tests.api.conftest import Call, refusal
 from tests.conftest import Firm
+from tests.documents.test_columns import table_document
+from tests.documents.test_move import new_matter
 from tests.factories import end_job, ready_dataset, ready_document
 from webapp.core.jobs.models import JobState
 from webapp.core.tenancy import tenant_scope
 from webapp.datasets import selectors as dataset_selectors
-from webapp.documents import selectors
+from webapp.documents import selectors, services
+from webapp.documents.layout import Block, BlockKind, Layout
 from webapp.documents.models import Document
+from webapp.tenants import selectors as tenants
 
 pytestmark = pytest.mark.django_db
 
@@ -84,3 +91,87 @@ def test_a_document_can_be_deleted_while_no_dataset_holds_it(call: Call, firm: F
         held = dataset_selectors.parts(ready_dataset(firm))[0].document
     refusal(call(firm.alice, "DELETE", f"documents/{held.id}/"), 409, "conflict")
     assert call(firm.alice, "GET", f"documents/{held.id}/").json()["state"] == "ready"
+
+
+def test_the_same_bytes_again_name_the_document_that_has_them(call: Call, firm: Firm) -> None:
+    (first,) = call(firm.alice, "UPLOAD", "documents/", [file("a.txt", b"One.")]).json()["results"]
+    answer = call(firm.alice, "UPLOAD", "documents/", [file("b.txt", b"One."), file("c.txt", b"Two.")])
+    assert answer.status_code == 201
+    again, new = answer.json()["results"]
+    assert (again["id"], again["state"]) == (first["id"], "duplicate")
+    assert "the same file as “a.txt”" in again["reason"]
+    assert new["state"] == "queued"
+    answer = call(firm.alice, "UPLOAD", "documents/", [file("b.txt", b"One.")])
+    refusal(answer, 409, "duplicate")
+    assert answer.json()["results"][0]["id"] == first["id"]
+
+
+def test_a_file_is_added_to_a_matter_and_moved(call: Call, firm: Firm, other_firm: Firm) -> None:
+    matter, theirs = new_matter(firm), new_matter(other_firm)
+    found = uploaded_to(call, firm, matter=str(matter.id))
+    assert found["matter"]["name"] == "Smith v. Jones"
+    with tenant_scope(firm.tenant.id):
+        general = str(tenants.general_matter(firm.tenant.id).id)
+    moved = call(firm.alice, "POST", f"documents/{found['id']}/move/", {"matter": general})
+    assert moved.json()["matter"]["id"] == general
+    elsewhere = {"matter": str(theirs.id)}
+    refusal(call(firm.alice, "POST", f"documents/{found['id']}/move/", elsewhere), 404, "not_found")
+
+
+@pytest.mark.parametrize(("matter", "status"), [("nonsense", 400), (str(uuid.uuid4()), 404)])
+def test_a_matter_that_is_not_there_is_told(call: Call, firm: Firm, matter: str, status: int) -> None:
+    assert upload_to(firm, matter).status_code == status
+
+
+def test_the_layout_of_a_document_can_be_read(call: Call, firm: Firm) -> None:
+    document = ready_document(firm)
+    with tenant_scope(firm.tenant.id):
+        layout = Layout((Block(BlockKind.HEADING, "I. Facts", page=2, level=1),))
+        services.record_text(document=document, layout=layout, pages=2, kind="pdf")
+    assert call(firm.alice, "GET", f"documents/{document.id}/layout/").json() == {
+        "blocks": [{"kind": "heading", "text": "I. Facts", "page": 2, "level": 1}]
+    }
+
+
+def test_a_document_is_withdrawn_and_restored(call: Call, firm: Firm) -> None:
+    document = ready_document(firm)
+    path = f"documents/{document.id}"
+    assert call(firm.alice, "GET", f"{path}/").json()["withdrawn"] is None
+    refusal(call(firm.alice, "POST", f"{path}/withdraw/", {"reason": ""}), 400, "invalid")
+    found = call(firm.alice, "POST", f"{path}/withdraw/", {"reason": "The client asked."}).json()
+    assert (found["state"], found["withdrawn"]) == ("withdrawn", "The client asked.")
+    refusal(call(firm.alice, "POST", f"{path}/withdraw/", {"reason": "Again."}), 409, "conflict")
+    assert call(firm.alice, "POST", f"{path}/restore/", {}).json()["state"] == "ready"
+
+
+def test_the_columns_of_a_table_are_chosen(call: Call, firm: Firm) -> None:
+    path = f"documents/{table_document(firm).id}"
+    assert call(firm.alice, "GET", f"{path}/").json()["state"] == "columns"
+    wrong = {"prompt": "Price", "completion": "Our answer"}
+    assert "prompt" in refusal(call(firm.alice, "POST", f"{path}/columns/", wrong), 400, "invalid")["fields"]
+    found = call(
+        firm.alice, "POST", f"{path}/columns/", {"prompt": "Facts", "completion": "Our answer"}
+    ).json()
+    assert (found["state"], found["pairs"]) == ("ready", 1)
+
+
+@pytest.mark.parametrize("verb", ["withdraw", "restore", "move", "columns"])
+def test_an_auditor_changes_nothing(signed_in: Callable[..., Client], firm: Firm, verb: str) -> None:
+    document = ready_document(firm)
+    with tenant_scope(firm.tenant.id):
+        matter = str(tenants.general_matter(firm.tenant.id).id)
+    body = {"reason": "Because.", "matter": matter, "prompt": "a", "completion": "b"}
+    path = f"/api/v1/documents/{document.id}/{verb}/"
+    answer = signed_in(firm.erin).post(path, body, content_type="application/json")
+    refusal(answer, 403, "not_allowed")
+
+
+def upload_to(firm: Firm, matter: str) -> Any:
+    sent = {"file": file("a.txt", b"One."), "matter": matter}
+    headers = {"Authorization": f"Bearer {firm.key(firm.alice)}"}
+    return Client().post("/api/v1/documents/", sent, headers=headers)
+
+
+def uploaded_to(call: Call, firm: Firm, *, matter: str) -> Any:
+    (row,) = upload_to(firm, matter).json()["results"]
+    return call(firm.alice, "GET", f"documents/{row['id']}/").json()
