@@ -71,7 +71,10 @@ def points(part: Part) -> list[str]:
 
 
 def _note(part: Part, start: int, end: int, most: int) -> tuple[str, list[str]]:
-    """The first `most` weighty words of the sentence at `start`, and the facts that it names after them."""
+    """The first `most` weighty words of the sentence at `start`, and the facts that it names after them.
+
+    A single word ("ordered") is no note.
+    """
     pieces, at = [], start
     for opens, closes in [*_names(part, start, end), (end, end)]:
         pieces.append(part.text[at : max(at, opens)])
@@ -86,7 +89,7 @@ def _note(part: Part, start: int, end: int, most: int) -> tuple[str, list[str]]:
             facts += [word] if match["fact"] else []
         elif word and word.casefold() not in _SMALL:
             kept.append(word)
-    return " ".join(kept), facts
+    return " ".join(kept if len(kept) > 1 else []), facts
 
 
 def _names(part: Part, start: int, end: int) -> Iterator[tuple[int, int]]:
