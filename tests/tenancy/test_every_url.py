@@ -14,6 +14,9 @@ from tests.conftest import Firm
 from tests.factories import approved
 from tests.tenancy.matters import into_matter, screen_off
 from webapp.core.tenancy import tenant_scope
+from webapp.documents import uploads
+from webapp.documents.layout import Layout
+from webapp.findings import services as findings
 from webapp.tenants.models import ApiKey
 
 # What anybody may see: no firm's data is behind these.
@@ -43,10 +46,12 @@ def ids(firm: Firm) -> Callable[[str], str]:
     with tenant_scope(firm.tenant.id):
         run = version.run
         document = run.dataset.memberships.all()[0].document
+        findings.scan(document=document, layout=Layout.of_text("Write to jane@example.com."))
         key = ApiKey.objects.get()
         approval = version.approvals.get()
-        kinds = {
+        kinds: dict[str, object] = {
             "documents": document.id,
+            "findings": document.findings.get().id,
             "datasets": run.dataset_id,
             "runs": run.id,
             "training": run.id,
@@ -57,7 +62,10 @@ def ids(firm: Firm) -> Callable[[str], str]:
             "people": firm.alice.id,
         }
     # All of it belongs to one matter, which alice is screened off: test_every_screen visits the same URLs.
-    kinds["matters"] = into_matter(firm).id
+    matter = into_matter(firm)
+    with tenant_scope(firm.tenant.id):
+        kinds["uploads"] = uploads.start(member=firm.alice, name="a.txt", size=1, matter=matter).id
+    kinds |= {"matters": matter.id, "pages": 1, "examples": 0}
     kinds["screens"] = screen_off(firm, firm.alice).id
 
     def fill(pattern: str) -> str:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from webapp.core.errors import AppError, NotFound
 from webapp.core.pages import page_of, show
-from webapp.documents import selectors, services
+from webapp.documents import page_images, selectors, services
 from webapp.documents.forms import MatterForm, WithdrawForm
 from webapp.documents.models import Document
 from webapp.documents.reading import sheet
@@ -116,6 +116,7 @@ def _page(request: MemberRequest, found: Document, form: WithdrawForm) -> HttpRe
         "near": near[:NEAR_SHOWN],
         "near_more": max(0, near.count() - NEAR_SHOWN),
         "form": form,
+        "drawn": found.kind in page_images.DRAWN,
     }
     if found.text_name:
         context["sheet"] = sheet(found, request.GET.get("page"))

@@ -20,6 +20,7 @@ from webapp.core.errors import AppError, Invalid
 from webapp.documents import uploads
 from webapp.documents.models import Upload
 from webapp.documents.receiving import receive
+from webapp.documents.views.documents import LAST_MATTER
 from webapp.tenants import selectors as tenants
 from webapp.tenants.gates import MemberRequest, gate
 from webapp.tenants.models import Matter
@@ -88,7 +89,7 @@ def _complete(request: MemberRequest, upload: Upload, status: int) -> HttpRespon
 def _told(upload: Upload, status: int) -> HttpResponse:
     answer = _answer(status, **{"Upload-Offset": str(upload.received), "Upload-Length": str(upload.size)})
     if upload.result is not None:
-        answer["Housestyle-Result"] = json.dumps(upload.result)  # ASCII, as headers are
+        answer["Housestyle-Result"] = json.dumps(upload.result, sort_keys=True)  # ASCII, as headers are
     return answer
 
 
@@ -132,11 +133,16 @@ def _metadata(header: str) -> dict[str, str]:
 
 
 def _matter(request: MemberRequest, text: str) -> Matter:
-    """The matter that was named, or the general one. Raises NotFound for one the member cannot see."""
+    """The matter that was named, remembered for the next time, or the general one.
+
+    Raises NotFound for a matter that the member cannot see.
+    """
     tenant_id = request.member.tenant_id
     if not text:
         return tenants.general_matter(tenant_id)
     try:
-        return tenants.matter(tenant_id, uuid.UUID(text))
+        matter = tenants.matter(tenant_id, uuid.UUID(text))
     except ValueError:
         raise Invalid("Choose one of the matters.") from None
+    request.session[LAST_MATTER] = str(matter.id)
+    return matter
