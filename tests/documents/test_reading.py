@@ -46,7 +46,8 @@ def test_a_page_shows_its_own_blocks_and_its_footnotes_apart(firm: Firm) -> None
     [(None, 1), ("", 1), ("0", 1), ("99", 3), ("-1", 1), ("²", 1), ("x", 1), ("9" * 30, 1)],
 )
 def test_a_page_that_is_not_there_is_the_nearest_one(firm: Firm, wanted: str | None, number: int) -> None:
-    document = document_of(firm, [Block(BlockKind.PARAGRAPH, "On one.")], pages=3)
+    blocks = [Block(BlockKind.PARAGRAPH, f"On {page}.", page=page) for page in (1, 2, 3)]
+    document = document_of(firm, blocks, pages=3)
     with tenant_scope(firm.tenant.id):
         assert sheet(document, wanted).number == number
 
@@ -71,3 +72,11 @@ def test_a_document_read_before_layouts_were_kept_is_paragraphs(firm: Firm) -> N
         document.layout_name = ""
         assert [block.kind for block in sheet(document, None).body] == [BlockKind.PARAGRAPH] * 2
         assert selectors.text(document) == "One.\n\nTwo."
+
+
+def test_a_text_that_only_knows_how_many_pages_it_had_is_read_in_parts(firm: Firm) -> None:
+    document = document_of(firm, [Block(BlockKind.PARAGRAPH, "All of it.")], pages=41)
+    with tenant_scope(firm.tenant.id):
+        shown = sheet(document, "7")
+    assert (shown.word, shown.number, shown.count) == ("Part", 1, 1)
+    assert [block.text for block in shown.body] == ["All of it."]

@@ -158,9 +158,8 @@ class DocumentViewSet(
     @action(detail=True, methods=["post"], parser_classes=[JSONParser])
     def columns(self, request: Request, **_: Any) -> Response:
         """Say which columns of a table are a pair's; it is ready then."""
-        said = _checked(ColumnsSerializer, request)
         document = self.get_object()
-        services.choose_columns(member=self.member, document=document, **said)
+        services.choose_columns(member=self.member, document=document, **_checked(ColumnsSerializer, request))
         return Response(DocumentSerializer(document).data)
 
     @extend_schema(request=MoveSerializer, responses=DocumentSerializer)

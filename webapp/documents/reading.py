@@ -38,9 +38,10 @@ class Sheet:
 def sheet(document: Document, wanted: str | None) -> Sheet:
     """The page that a query string asks for; the nearest one when there is no such page."""
     blocks = selectors.layout(document).blocks
-    paged = (document.pages or 1) > 1
+    # Whether the reader could tell which page a paragraph is on, not only how many there are.
+    paged = any(block.page > 1 for block in blocks)
     parts = [] if paged else _parts(blocks)
-    count = document.pages or 1 if paged else len(parts)
+    count = max(document.pages or 1, *(block.page for block in blocks)) if paged else len(parts)
     number = min(max(int(wanted), 1), max(count, 1)) if wanted and _is_number(wanted) else 1
     if paged:
         here: Sequence[Block] = [block for block in blocks if block.page == number]
