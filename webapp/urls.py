@@ -4,6 +4,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("webapp.core.urls")),
     path("", include("webapp.tenants.urls")),
     path("", include("webapp.documents.urls")),
+    path("", include("webapp.findings.urls")),
     path("", include("webapp.datasets.urls")),
     path("", include("webapp.training.urls")),
     path("", include("webapp.adapters.urls")),

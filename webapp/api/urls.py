@@ -6,6 +6,7 @@ from webapp.api.adapters import AdapterViewSet, ApprovalViewSet, VersionViewSet
 from webapp.api.datasets import DatasetViewSet
 from webapp.api.deployments import DeploymentViewSet
 from webapp.api.documents import DocumentViewSet
+from webapp.api.findings import FindingViewSet
 from webapp.api.matters import MatterViewSet
 from webapp.api.runs import RunViewSet
 from webapp.api.views import Nowhere
@@ -15,6 +16,7 @@ router.include_format_suffixes = False
 router.root_view_name = "api-root"
 router.register("matters", MatterViewSet, basename="api-matter")
 router.register("documents", DocumentViewSet, basename="api-document")
+router.register("documents/<uuid:document_id>/findings", FindingViewSet, basename="api-finding")
 router.register("datasets", DatasetViewSet, basename="api-dataset")
 router.register("runs", RunViewSet, basename="api-run")
 router.register("adapters", AdapterViewSet, basename="api-adapter")

@@ -34,6 +34,10 @@ STATES: dict[str, tuple[str, str, str]] = {
     "errored": ("x-circle", "bad", "Stopped by a fault"),
     "rejected": ("x-circle", "bad", "Rejected"),
     "cancelled": ("dash-circle", "quiet", "Cancelled"),
+    "open": ("exclamation-triangle", "wait", "Open"),
+    "accepted": ("check-circle", "good", "Kept"),
+    "ignored": ("dash-circle", "quiet", "Not a finding"),
+    "redacted": ("shield-lock", "good", "Redacted"),
 }
 
 
