@@ -17,7 +17,7 @@ from webapp.tenants.models import ApiKey, Membership, User
 
 pytestmark = pytest.mark.django_db
 
-LISTS = ["documents", "datasets", "runs", "adapters", "versions", "approvals", "deployments"]
+LISTS = ["matters", "documents", "datasets", "runs", "adapters", "versions", "approvals", "deployments"]
 
 
 @pytest.mark.parametrize("path", ["", *(f"{name}/" for name in LISTS), "deployments/current/", "schema/"])
@@ -63,10 +63,11 @@ def test_a_person_without_a_firm_is_told_so(client: Client, db: None) -> None:
 def test_lists_hold_the_own_firms_things_alone(call: Call, firm: Firm, other_firm: Firm) -> None:
     approved(firm, by=firm.alice, approver=firm.bob)
     for name in LISTS[:-1]:
-        ours = call(firm.alice, "GET", f"{name}/").json()
+        ours, theirs = (call(by, "GET", f"{name}/").json() for by in (firm.alice, other_firm.carol))
         assert set(ours) == {"count", "next", "previous", "results"}
         assert ours["count"] > 0
-        assert call(other_firm.carol, "GET", f"{name}/").json()["count"] == 0
+        assert theirs["count"] == (1 if name == "matters" else 0)  # a “General” of their own
+        assert not {row["id"] for row in ours["results"]} & {row["id"] for row in theirs["results"]}
 
 
 def test_another_firms_objects_are_not_found_by_anybody(call: Call, firm: Firm, other_firm: Firm) -> None:

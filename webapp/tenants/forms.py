@@ -57,7 +57,7 @@ class MatterForm(forms.Form):
         label="Matter",
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        help_text="For example “Smith v. Jones” or “Purchase of the Elm Street site”.",
+        help_text="For example “Adams v. Baker” or “Purchase of the Elm Street site”.",
     )
     client = forms.CharField(label="Client", required=False)
     number = forms.CharField(

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 
+from django.apps import apps
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from webapp.core.errors import NotFound
-from webapp.core.tenancy import key_scope, member_scope
+from webapp.core.tenancy import firm_scope, key_scope, member_scope, tenant_scope
 from webapp.tenants.keys import digest
 from webapp.tenants.models import ApiKey, Matter, Membership, Screen, Tenant, User
+
+# What events are about, of all that can belong to a matter. By name: the apps stand above this one.
+SUBJECTS = (
+    "tenants.Matter",
+    "documents.Document",
+    "datasets.Dataset",
+    "training.TrainingRun",
+    "adapters.AdapterVersion",
+)
 
 
 def membership_of(user: User) -> Membership | None:
@@ -103,3 +114,25 @@ def screen(matter: Matter, screen_id: uuid.UUID) -> Screen:
 def not_screened(matter: Matter) -> QuerySet[Membership]:
     """The members who see this matter."""
     return members(matter.tenant_id).exclude(id__in=screens(matter).values("member"))
+
+
+def hidden_from(member: Membership, ids: Iterable[str]) -> set[str]:
+    """Which of these ids are of something that `member` is screened off."""
+    asked = list(ids)
+    with firm_scope(member.tenant_id):
+        if not Screen.objects.of(member.tenant_id).filter(member=member, lifted_at=None).exists():
+            return set()
+        there = _subjects(member.tenant_id, asked)
+    with tenant_scope(member.tenant_id, viewer=member.id):
+        return there - _subjects(member.tenant_id, asked)
+
+
+def _subjects(tenant_id: uuid.UUID, ids: list[str]) -> set[str]:
+    """Those of the ids behind which the transaction sees something."""
+    return {
+        str(found)
+        for label in SUBJECTS
+        for found in apps.get_model(label)
+        ._default_manager.filter(tenant_id=tenant_id, id__in=ids)
+        .values_list("id", flat=True)
+    }

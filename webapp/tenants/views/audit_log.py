@@ -7,7 +7,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from webapp.audit import selectors
+from webapp.audit.models import Event
 from webapp.core.pages import page_of
+from webapp.tenants import selectors as firm
 from webapp.tenants.gates import MemberRequest, gate
 from webapp.tenants.permissions import Action
 
@@ -32,6 +34,13 @@ WORDS = {
     "findings.reopened": "opened findings again",
     "dataset.created": "made a dataset",
     "dataset.deleted": "deleted a dataset",
+    "dataset.remade": "made a version of a dataset without withdrawn documents",
+    "dataset.draft_begun": "began a draft of a dataset",
+    "dataset.example_excluded": "excluded an example in a draft",
+    "dataset.example_edited": "edited an example in a draft",
+    "dataset.change_undone": "undid a change in a draft",
+    "dataset.frozen": "froze a draft as a version",
+    "dataset.exported": "exported a dataset",
     "run.started": "started a training run",
     "run.cancelled": "asked to cancel a training run",
     "version.created": "kept a new adapter version",
@@ -51,6 +60,12 @@ WORDS = {
 def log(request: MemberRequest) -> HttpResponse:
     tenant_id = request.member.tenant_id
     page = page_of(request, selectors.events(tenant_id))
-    rows = [(event, WORDS.get(event.action, event.action)) for event in page]
+    hidden = firm.hidden_from(request.member, [_subject(event) for event in page])
+    rows = [(event, WORDS.get(event.action, event.action), _subject(event) in hidden) for event in page]
     context = {"page": page, "rows": rows, "broken": selectors.first_broken(tenant_id)}
     return render(request, "audit/log.html", context)
+
+
+def _subject(event: Event) -> str:
+    """The id of what an event is about: what a job was for, and not the job."""
+    return str(event.data.get("object", event.object_id))
