@@ -52,6 +52,10 @@ class Document(TenantOwned):
     job = models.OneToOneField(Job, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    # Filled in by `selectors.count_around`.
+    member_count = 0  # files that came in it
+    near_count = 0  # documents that it is nearly the same as
+
     class Meta:
         ordering = ["-created_at", "name"]
         indexes = [

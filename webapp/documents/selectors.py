@@ -5,8 +5,7 @@ import uuid
 from collections.abc import Iterable
 from itertools import islice
 
-from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Q, QuerySet
 
 from webapp.core import storage
 from webapp.core.errors import NotFound
@@ -55,8 +54,7 @@ def listed(
     kind: str = "",
     matter_id: uuid.UUID | None = None,
 ) -> QuerySet[Document]:
-    """The documents that a list shows, newest first. Each has `member_count`, how many files came in it, and
-    `near_count`, how many documents it is nearly the same as."""
+    """The documents that a list shows, newest first."""
     found = documents(tenant_id)
     if name:
         found = found.filter(name__icontains=name)
@@ -66,14 +64,25 @@ def listed(
         found = found.filter(kind=kind)
     if matter_id:
         found = found.filter(matter_id=matter_id)
-    return found.annotate(
-        member_count=_count_of(Document.objects.of(tenant_id).filter(parent=OuterRef("pk"))),
-        near_count=_count_of(
-            Document.objects.of(tenant_id)
-            .filter(near_duplicates=OuterRef("near_duplicates"))
-            .exclude(id=OuterRef("pk"))
-        ),
-    )
+    return found
+
+
+def count_around(tenant_id: uuid.UUID, page: Iterable[Document]) -> list[Document]:
+    """The documents of one page of a list, with their `member_count` and `near_count`.
+
+    Asked for a page and not in the list's own query, where the database would count for every row that it
+    skips on the way to the page.
+    """
+    shown = list(page)
+    rows = Document.objects.of(tenant_id).order_by()
+    inside = rows.filter(parent__in=[document.id for document in shown])
+    members = dict(inside.values_list("parent").annotate(Count("id")))
+    alike = rows.filter(near_duplicates__in={document.near_duplicates for document in shown} - {None})
+    near = dict(alike.values_list("near_duplicates").annotate(Count("id")))
+    for document in shown:
+        document.member_count = members.get(document.id, 0)
+        document.near_count = max(0, near.get(document.near_duplicates, 0) - 1)
+    return shown
 
 
 def ready(tenant_id: uuid.UUID, document_ids: Iterable[uuid.UUID] | None = None) -> QuerySet[Document]:
@@ -172,12 +181,6 @@ def pairs(document: Document) -> list[Pair]:
 
 def first_pairs(document: Document, count: int) -> list[Pair]:
     return list(islice(pairs(document), count))
-
-
-def _count_of(rows: QuerySet[Document]) -> Coalesce:
-    """How many rows a subquery finds, for each row around it."""
-    counted = rows.order_by().values("tenant_id").annotate(n=Count("id")).values("n")
-    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
 def _read(document: Document, name: str) -> bytes:

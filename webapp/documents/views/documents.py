@@ -31,6 +31,7 @@ def documents(request: MemberRequest) -> HttpResponse:
     form = FilterForm(request.GET, tenant_id=tenant_id, kinds=selectors.kinds(tenant_id))
     wanted = form.wanted()
     page = page_of(request, selectors.listed(tenant_id, **wanted), size=PAGE_SIZE)
+    page.object_list = selectors.count_around(tenant_id, page.object_list)
     matters = list(tenants.matters(tenant_id))
     counts = selectors.counts(tenant_id)
     context = {
