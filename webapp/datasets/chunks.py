@@ -14,7 +14,7 @@ from webapp.documents.layout import SEPARATOR, Block, BlockKind
 CountTokens = Callable[[str], int]
 
 # A thousand-page treatise cites as often. What a longer or hostile text cites after that is not looked for
-# (a minute at most instead of hours): its passages are cut at sentences all the same, but teach no citations.
+# (minutes at most instead of hours): its passages are cut at sentences all the same, but teach no citations.
 MAX_CITATIONS = 10_000
 _HEADING_WORDS = 60  # of a "heading" that is longer, the words are the text's own
 
@@ -79,14 +79,13 @@ class Passage:
 def passages(blocks: Sequence[Block], *, max_tokens: int, count_tokens: CountTokens) -> list[Passage]:
     """`blocks` as passages, in order, of a third of `max_tokens` or more where the text allows it.
 
-    A body is at most `max_tokens` long (the counts of its paragraphs added up, which tokenisers never exceed
-    by joining them), but for two exceptions: a sentence and a quotation (a block quote, or one within a
-    paragraph) that are longer stay whole and are passages of their own. Footnotes are left out; the passages
-    together hold exactly the words of the other blocks. Calls `count_tokens` once per paragraph, and once
-    more per sentence of a paragraph that is too long; reads citations once.
+    A body is at most `max_tokens` long (its paragraphs or sentences counted one by one, which differs by a
+    token or two from counting them together), but for two exceptions: a sentence and a quotation (a block
+    quote, or one within a paragraph) that are longer stay whole and are passages of their own. Footnotes
+    are left out; the passages together hold exactly the words of the other blocks. Calls `count_tokens`
+    once per paragraph, and once more per sentence of a paragraph that is too long; reads citations once.
     """
-    between = count_tokens(SEPARATOR)
-    packer = _Packer(max_tokens, between)
+    packer = _Packer(max_tokens, _between(count_tokens))
     left = MAX_CITATIONS
     for block in with_headings(blocks):
         if block.kind == BlockKind.FOOTNOTE or not block.text.strip():
@@ -115,7 +114,8 @@ def _parts(
         yield Part(block.kind, text, tokens, tuple(citations))
         return
     edges = [0, *cuttable(text, citations), len(text)]
-    lengths = [count_tokens(text[start:end]) for start, end in pairwise(edges)]
+    # The blank between two sentences is the second one's, as tokenisers have it.
+    lengths = [count_tokens(" " * bool(start) + text[start:end].strip()) for start, end in pairwise(edges)]
     wanted = sum(lengths) / -(-sum(lengths) // max_tokens)
     waiting = list(reversed(citations))
     start = size = 0
@@ -125,6 +125,11 @@ def _parts(
             start, size = edges[place], 0
         size += length
     yield _piece(block, start, len(text), size, waiting)
+
+
+def _between(count_tokens: CountTokens) -> int:
+    """What a blank line between two paragraphs adds: often more than it counts alone."""
+    return max(count_tokens(SEPARATOR), count_tokens(f"a{SEPARATOR}a") - 2 * count_tokens("a"))
 
 
 def _piece(block: Block, start: int, end: int, tokens: int, waiting: list[Citation]) -> Part:
