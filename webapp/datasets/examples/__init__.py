@@ -20,8 +20,6 @@ from webapp.documents.layout import Block
 
 __all__ = ["BUILDER_VERSION", "NewExample", "build_examples"]
 
-ExampleDraft = NewExample  # until its users call it by its new name
-
 # Goes up whenever the same blocks would give other examples.
 BUILDER_VERSION = 2
 
