@@ -39,6 +39,11 @@ def findings_of(document: Document, *, kind: str = "", state: str = "") -> Query
     return found.filter(state=state) if state else found
 
 
+def bare(document: Document) -> QuerySet[Finding]:
+    """All findings of a document with nothing but their kinds and places."""
+    return Finding.objects.of(document.tenant_id).filter(document=document).only("kind", "start", "end")
+
+
 def counts(document_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, dict[str, int]]:
     """For each of the documents that the transaction may see, how many findings are `open` and `settled`."""
     wanted = list(document_ids)

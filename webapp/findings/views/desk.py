@@ -109,7 +109,7 @@ def _tally(document: Document) -> dict[str, Any]:
 def _places(document: Document, shown: list[Any]) -> list[Any]:
     if not shown:
         return []
-    return places(documents.layout(document), shown, selectors.findings_of(document))
+    return places(documents.layout(document), shown, selectors.bare(document))
 
 
 def _query(**values: str) -> str:
