@@ -45,5 +45,6 @@ def frozen(
         dataset = datasets.create(
             member=firm.alice, name=name, document_ids=[document.id for document in documents]
         )
+        assert dataset.job is not None
         end_job(dataset.job, record=record)
     return dataset

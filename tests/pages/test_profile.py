@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from django.test import Client
 
 from tests.conftest import Firm
@@ -14,6 +15,7 @@ from tests.pages.reports import frozen, profiled
 from webapp.core.tenancy import tenant_scope
 from webapp.datasets import services as datasets
 from webapp.datasets.profile import ProfileBuilder
+from webapp.datasets.templatetags.reports import how_often
 
 SignIn = Callable[..., Client]
 
@@ -31,7 +33,8 @@ def test_a_profile_reads_like_a_style_book(firm: Firm, signed_in: SignIn) -> Non
     assert "United States Reports 9 places “U. S.” always" in said
     assert "Grutter v. Bollinger, 539 U. S. 306, 325–326 (2003) . See" in said
     assert "<mark>539 U. S. 306, 325–326 (2003)</mark>" in page
-    assert "The same again 6 places “Id., at 5” more often than not" in said
+    assert "The same again 6 places “Id., at 5” as often as not" in said
+    assert "Form Share Count “Id., at 5” 50% 3 “Ibid.” 50% 3" in said
     assert "Read them as hints, not as rules" in said
     assert "style=" not in page
 
@@ -52,7 +55,7 @@ def test_two_houses_side_by_side(firm: Firm, signed_in: SignIn) -> None:
     asked = alice.get(f"/datasets/{one.id}/profile/compare/").content.decode()
     assert f'<option value="{other.id}">Notes</option>' in asked
     assert f'value="{one.id}"' not in asked
-    page = alice.get(f"/datasets/{one.id}/profile/compare/", {"with": other.id}).content.decode()
+    page = alice.get(f"/datasets/{one.id}/profile/compare/", {"with": str(other.id)}).content.decode()
     said = words(page)
     assert "They differ in 17 of 24 things" in said
     assert "“Briefs” prints “U. S.” (100%); “Notes” prints “U.S.” (100%)." in said
@@ -117,3 +120,18 @@ def test_a_name_with_marks_stays_text(firm: Firm, signed_in: SignIn) -> None:
     page = signed_in(firm.alice).get(f"/datasets/{dataset.id}/profile/").content.decode()
     assert "<script>alert" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<b>Briefs" not in page
+
+
+@pytest.mark.parametrize(
+    ("share", "words_for_it"),
+    [
+        (1, "always"),
+        (0.99, "nearly always"),
+        (0.8, "mostly"),
+        (0.6, "more often than not"),
+        (0.5, "as often as not"),
+        (0.4, "most often"),
+    ],
+)
+def test_a_share_in_words(share: float, words_for_it: str) -> None:
+    assert how_often(share) == words_for_it

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 WIDTH, HEIGHT = 640, 220
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 44, 8, 14, 32
 GAP = 6  # between bars
 SPOKEN = 2  # every so many bars are named
 
@@ -22,7 +22,8 @@ class Bar:
     train_height: str
     heldout_y: str
     heldout_height: str
-    middle: str
+    label_x: str
+    anchor: str  # of the label: within the picture at both ends
     label: str  # tokens, "65–128"
     is_named: bool
     train: int
@@ -53,9 +54,11 @@ def histogram(lengths: dict[str, Any]) -> Histogram:
     def y(count: float) -> float:
         return TOP + room * (1 - count / top)
 
-    bars, limit = [], LEFT
+    bars = []
+    limit: float = LEFT
     for at, bar in enumerate(told):
         x = LEFT + at * step
+        ends = 0 if at == 0 else 2 if at == len(told) - 1 else 1
         both = bar["train"] + bar["heldout"]
         bars.append(
             Bar(
@@ -65,7 +68,8 @@ def histogram(lengths: dict[str, Any]) -> Histogram:
                 train_height=_n(room * bar["train"] / top),
                 heldout_y=_n(y(both)),
                 heldout_height=_n(room * bar["heldout"] / top),
-                middle=_n(x + step / 2),
+                label_x=_n((x, x + step / 2, x + step)[ends]),
+                anchor=("start", "middle", "end")[ends],
                 label=label(bar),
                 is_named=at % SPOKEN == 0,
                 train=bar["train"],

@@ -198,7 +198,7 @@ def _reading(report: Report) -> Iterator[Remark]:
             "notice",
             "footnotes",
             f"Footnotes with {report['footnote_words']:,} words were left out of the passages.",
-            "Nothing, unless the house's style is mostly in its footnotes.",
+            "Nothing to do, unless the house's style is mostly in its footnotes.",
         )
 
 
