@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webapp.datasets.profile import ProfileBuilder
+from webapp.datasets.profile.shape import KEPT_OPENINGS, Openings
 from webapp.datasets.profile.tally import EXAMPLE_LENGTH, EXAMPLES
 from webapp.documents.layout import Block, BlockKind, Layout
 
@@ -207,6 +208,17 @@ def test_openings_are_ranked() -> None:
     text = "It is so. It is not so. The court held so. The court went home. It is late. Nobody came at all."
     assert counts(profile(text))["sentence_opening"] == {"It is": 3, "The court": 2}
     assert feature(profile(text), "sentence_opening")["total"] == 6
+
+
+def test_openings_stay_bounded_and_keep_the_common_ones() -> None:
+    openings = Openings()
+    for number in range(3 * KEPT_OPENINGS):
+        openings.add(["Word", str(number)])
+        if number % 10 == 0:
+            openings.add(["It", "is"])
+    assert len(openings.counts) <= KEPT_OPENINGS
+    assert openings.commonest() == [("It is", 3 * KEPT_OPENINGS // 10)]
+    assert openings.total == 3 * KEPT_OPENINGS * 11 // 10
 
 
 def test_headings_parts_and_items() -> None:

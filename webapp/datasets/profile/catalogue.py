@@ -254,11 +254,16 @@ PUNCTUATION = Section(
         Feature(
             "quotes",
             "Quotation marks",
-            {"curly": "typographic, “ ”", "straight": 'straight, " "'},
+            {"curly": "typographic ones, “ ”", "straight": 'straight ones, " "'},
+            verb="uses",
             of="marks",
         ),
         Feature(
-            "apostrophe", "Apostrophes", {"curly": "typographic, ’", "straight": "straight, '"}, of="marks"
+            "apostrophe",
+            "Apostrophes",
+            {"curly": "typographic ones, ’", "straight": "straight ones, '"},
+            verb="uses",
+            of="marks",
         ),
         Feature(
             "stop",
