@@ -11,7 +11,7 @@ from typing import Any
 
 from workers.extraction import ExtractionRefused, Limits, extract, frames
 from workers.extraction.confine import confine
-from workers.extraction.result import NeedsConversion
+from workers.extraction.result import NeedsConversion, NeedsOcr
 
 Answer = tuple[dict[str, Any], list[bytes]]
 
@@ -42,6 +42,8 @@ def answer_confined(work: Callable[[], Answer], limits: Limits) -> int:
             said = {"code": refused.code, "message": refused.message}
         except NeedsConversion as needed:
             said = {"convert": needed.kind}
+        except NeedsOcr as needed:
+            said = {"ocr": needed.pages}
         except MemoryError:
             said = {"code": "memory", "message": ""}
         frames.write(answer, said, files)

@@ -1,133 +1,161 @@
-"""Lines on pages to paragraphs: running heads and page numbers dropped, broken words joined."""
+"""Pages to a layout: what repeats on them dropped, columns and paragraphs joined, footnotes apart."""
 
 from __future__ import annotations
 
-import itertools
 import re
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-EDGE = 2  # lines at the top and at the bottom of a page among which its head and foot are looked for
-REPEATS = 3  # pages on which a head must stand to be one
-HEAD_WORDS = 15
-SHORT = 0.7  # of the page's width: where the next word would have fitted, the break was meant
+from webapp.documents.layout import SEPARATOR, Block, BlockKind, Layout, Mark
+from workers.extraction.columns import flows_of
+from workers.extraction.footnotes import split_notes, take_footnotes, with_mark_apart
+from workers.extraction.heads import without_heads
+from workers.extraction.joining import Joiner
+from workers.extraction.kinds import Paragraph, classify
+from workers.extraction.lines import COVERED, UNCOVERED, Flow, Line, Page, readable
+from workers.extraction.paragraphs import paragraphs_of
+from workers.extraction.rows import rows_of
+from workers.extraction.stamps import without_glued_gutter, without_gutter, without_stamps
+
+__all__ = ["readable", "to_layout"]
+
+_BLANK = re.compile(r"[_—–―─\-.\s]{6,}")  # a rule, or a line to sign on
+COMMON = 0.15  # of a page's lines: a left edge that so many share may be its margin
+EVEN = 0.3  # times the type's size: right edges that differ by less are one
+_SIGNS = re.compile(f"([{COVERED}{UNCOVERED}])")
+JUSTIFIED = 0.5  # of the lines that end at the right margin
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a page. `indent` is in characters; `gap` says that white space stands above it."""
+def to_layout(pages: Sequence[Page]) -> Layout:
+    """The pages' blocks: body first, then all footnotes; covered words are marked as under a black box."""
+    rows = [without_stamps(rows_of(page.lines)) for page in pages]
+    rows = [without_glued_gutter(without_gutter(page)) for page in without_heads(rows)]
+    by_page = [flows_of(page) for page in rows]
+    body = _body_size(flow for flows in by_page for flow in flows)
+    _set_margins(by_page)
+    flows: list[Flow] = []
+    notes: list[list[Line]] = []
+    last: int | None = None
+    going_on = False
+    for page, found in zip(pages, by_page, strict=True):
+        taken = take_footnotes(page, found, body, going_on)
+        before, own, last = split_notes(taken, last)
+        if before and notes:
+            notes[-1] += before
+        elif before:
+            notes.append(before)
+        notes += own
+        going_on = bool(taken)
+        for flow in found:
+            flow.lines = [line for line in flow.lines if not _BLANK.fullmatch(line.text)]
+        flows += [flow for flow in found if flow.lines]
+    for flow in flows:
+        _set_steps(flow.lines)
+    return _to_blocks(paragraphs_of(flows), notes, body)
 
-    text: str
-    indent: float = 0
-    gap: bool = False
+
+def _body_size(flows: Iterable[Flow]) -> float:
+    """The size of the type that most of the document is set in."""
+    sizes: Counter[float] = Counter()
+    for flow in flows:
+        for line in flow.lines:
+            sizes[round(line.size, 1)] += len(line.text)
+    return sizes.most_common(1)[0][0] if sizes else 0.0
 
 
-def to_text(pages: Sequence[Sequence[Line]]) -> str:
-    """The pages' paragraphs, each on one line, apart by blank lines."""
-    cleaned = [
-        [Line(text, line.indent, line.gap) for line in page if (text := readable(line.text))]
-        for page in pages
+def _set_margins(by_page: Sequence[Sequence[Flow]]) -> None:
+    """Give each flow the margins of its page, or of the document where the page has too few lines to tell."""
+    whole = [line for flows in by_page for flow in flows if not flow.column for line in flow.lines]
+    usual = _left(whole)
+    broad = _right(whole)
+    for flows in by_page:
+        page = [line for flow in flows if not flow.column for line in flow.lines]
+        left, right = usual, broad
+        if page and sum(abs(line.left - usual) <= line.size / 2 for line in page) < max(
+            2, COMMON * len(page)
+        ):
+            left = _left(page) if len(page) > 3 else left
+        if len(page) > 7:
+            right = _right(page)
+        for flow in flows:
+            flow.left, flow.right = (_left(flow.lines), _right(flow.lines)) if flow.column else (left, right)
+            at_margin = sum(abs(line.right - flow.right) <= EVEN * line.size for line in flow.lines)
+            flow.justified = len(flow.lines) > 3 and at_margin > JUSTIFIED * len(flow.lines)
+
+
+def _left(lines: Sequence[Line]) -> float:
+    """The left edge that most text starts at."""
+    edges: Counter[int] = Counter()
+    for line in lines:
+        edges[round(2 * line.left / line.size)] += len(line.text)
+    if not edges:
+        return 0.0
+    edge, _ = edges.most_common(1)[0]
+    return statistics.median(line.left for line in lines if abs(round(2 * line.left / line.size) - edge) <= 1)
+
+
+def _right(lines: Sequence[Line]) -> float:
+    """The right edge that one line in ten reaches."""
+    ends = sorted(line.right for line in lines)
+    return ends[len(ends) * 9 // 10] if ends else 0.0
+
+
+def _set_steps(lines: Sequence[Line]) -> None:
+    above: Line | None = None
+    for line in lines:
+        line.step = line.base - above.base if above is not None else 0.0
+        above = line
+
+
+def _to_blocks(paragraphs: Sequence[Paragraph], notes: Sequence[Sequence[Line]], body: float) -> Layout:
+    texts = [[line.text for line in paragraph.lines] for paragraph in paragraphs]
+    note_texts = [[line.text for line in note] for note in notes]
+    joiner = Joiner([*texts, *note_texts])
+    indent = _indent(paragraphs)
+    blocks: list[Block] = []
+    for paragraph, lines in zip(paragraphs, texts, strict=True):
+        paragraph.text = joiner.join(lines)
+        kind, level = classify(paragraph, body, indent)
+        blocks.append(Block(kind, paragraph.text, paragraph.lines[0].page, level))
+    for note, lines in zip(notes, note_texts, strict=True):
+        text = with_mark_apart(joiner.join(lines))
+        blocks.append(Block(BlockKind.FOOTNOTE, text, note[0].page))
+    return _with_marks(blocks)
+
+
+def _indent(paragraphs: Sequence[Paragraph]) -> float:
+    """How far a paragraph's first line stands in, usually."""
+    indents = [
+        paragraph.lines[0].left - paragraph.flow.left
+        for paragraph in paragraphs
+        if len(paragraph.lines) > 1 and paragraph.lines[0].left > paragraph.lines[1].left
     ]
-    paragraphs: list[list[str]] = []
-    for page in _without_heads(cleaned):
-        for line, starts in zip(page, _starts(page), strict=True):
-            across_pages = line is page[0] and paragraphs and _goes_on(paragraphs[-1][-1], line.text)
-            if starts and not across_pages:
-                paragraphs.append([])
-            paragraphs[-1].append(line.text)
-    compounds = set(_COMPOUND.findall(" ".join(line for paragraph in paragraphs for line in paragraph)))
-    return "\n\n".join(_joined(paragraph, compounds) for paragraph in paragraphs)
+    return statistics.median(indents) if indents else 0.0
 
 
-_LOOKALIKES = str.maketrans(
-    {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\u2011": "-"}
-)
-# Control and format characters, and halves of surrogate pairs: nothing one reads, and databases refuse some.
-_UNREADABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufff0-\uffff\ud800-\udfff]"
-)
-
-
-def readable(text: str) -> str:
-    """One line of text with single spaces, plain letters for ligatures, and nothing that cannot be read."""
-    text = text.translate(_LOOKALIKES)
-    # A soft hyphen matters at a line's end only: there it is the hyphen that broke the word.
-    text = re.sub("\u00ad(?=\\s*$)", "-", text).replace("\u00ad", "")
-    return " ".join(_UNREADABLE.sub("", text).split())
-
-
-def _without_heads(pages: list[list[Line]]) -> list[list[Line]]:
-    """The pages without the lone numbers at their edges and the lines that many pages share there."""
-    if len(pages) < 2:
-        return pages
-    marks = [{at: _mark(page[at], number) for at in _edges(page)} for number, page in enumerate(pages)]
-    seen = Counter(mark for page in marks for mark in set(page.values()))
-    heads = {mark for mark, times in seen.items() if times >= (2 if mark.startswith("#") else REPEATS)}
-    kept = []
-    for number, page in enumerate(pages):
-        dropped = {at for at, mark in marks[number].items() if mark in heads}
-        if number == 0:  # a title that later pages repeat as their head stays
-            dropped -= {at for at in range(min(EDGE, len(page))) if not marks[0].get(at, "").startswith("#")}
-        kept.append([line for at, line in enumerate(page) if at not in dropped])
-    return kept
-
-
-def _edges(page: Sequence[Line]) -> Iterable[int]:
-    size = len(page)
-    edges = {*range(min(EDGE, size)), *range(max(0, size - EDGE), size)}
-    return [at for at in edges if len(page[at].text.split()) <= HEAD_WORDS]
-
-
-def _mark(line: Line, page: int) -> str:
-    """What a running head has in common from page to page: its letters, or how far its number is ahead."""
-    lone = re.fullmatch(r"(?:page )?\W{0,3}(\d{1,4})\W{0,3}(?:of \d{1,4})?", line.text, re.IGNORECASE)
-    if lone:
-        return f"#{int(lone[1]) - page}"
-    return re.sub(r"[\d\W_]+", " ", line.text).strip().casefold() or line.text
-
-
-def _starts(page: Sequence[Line]) -> list[bool]:
-    """For each line whether a paragraph starts there: by white space, indent, or a short line above."""
-    if not page:
-        return []
-    margin = Counter(round(line.indent) for line in page).most_common(1)[0][0]
-    width = sorted(len(line.text) for line in page)[len(page) * 9 // 10]
-    return [True] + [
-        not _goes_on_in_lower_case(above.text, line.text)
-        and (
-            line.gap
-            or (line.indent >= above.indent + 2 and line.indent >= margin + 2)
-            or (line.indent <= margin - 2 and above.indent > line.indent + 1)
-            or len(above.text) + 1 + len(line.text.split()[0]) < SHORT * width
-        )
-        for above, line in itertools.pairwise(page)
-    ]
-
-
-def _goes_on_in_lower_case(above: str, line: str) -> bool:
-    return line[0].islower() and (above.endswith("-") or above[-1].isalpha() or above[-1] == ",")
-
-
-def _goes_on(above: str, line: str) -> bool:
-    """Whether the last paragraph of a page goes on at the next page's first line."""
-    if above.rstrip("\u201d\u2019\"')]").endswith((".", "?", "!", ":", ";")):
-        return False
-    return line[0].islower() or len(above.split()) > 6
-
-
-_COMPOUND = re.compile(r"\b[^\W\d_]+-[^\W\d_]+")
-
-
-def _joined(lines: Sequence[str], compounds: set[str]) -> str:
-    """Lines to one. A word broken at a line's end loses its hyphen unless it is one of `compounds`."""
-    pieces = [lines[0]]
-    for above, line in itertools.pairwise(lines):
-        tail, head = re.search(r"\b([^\W\d_]+)-$", above), re.match(r"[^\W\d_]+", line)
-        if tail and head and line[0].islower():
-            if f"{tail[1]}-{head[0]}" not in compounds:
-                pieces[-1] = pieces[-1][:-1]
-        elif not above.endswith(("\u2014", "\u2013")):
-            pieces.append(" ")
-        pieces.append(line)
-    return "".join(pieces)
+def _with_marks(blocks: Sequence[Block]) -> Layout:
+    """The blocks without the signs around covered words, and a mark for each pair of signs."""
+    clean: list[Block] = []
+    marks: list[Mark] = []
+    at = 0
+    for block in blocks:
+        text = block.text
+        if COVERED in text or UNCOVERED in text:
+            pieces: list[str] = []
+            length, begin = 0, -1
+            for piece in _SIGNS.split(text):
+                if piece == COVERED:
+                    begin = length if begin < 0 else begin
+                elif piece == UNCOVERED:
+                    if 0 <= begin < length:
+                        marks.append(Mark("black_box", at + begin, at + length, block.page))
+                    begin = -1
+                else:
+                    pieces.append(piece)
+                    length += len(piece)
+            text = "".join(pieces)
+        clean.append(replace(block, text=text))
+        at += len(text) + len(SEPARATOR)
+    return Layout(tuple(clean), tuple(marks))

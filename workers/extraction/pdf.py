@@ -1,22 +1,20 @@
-"""PDF: checked with pypdf, which refuses what unpacks too far, then read with PDFium, which reads better."""
+"""PDF, read with PDFium: each page's lines with their places, then what a reader makes of them."""
 
 from __future__ import annotations
 
 import io
-import itertools
-import re
-import statistics
+from collections.abc import Sequence
 
 import pypdfium2
-from pypdf import PdfReader
-from pypdf.errors import LimitReachedError, PyPdfError
+import pypdfium2.raw as pdfium
 
-from webapp.documents.layout import Layout
-from workers.extraction.cleanup import Line, to_text
-from workers.extraction.result import Extracted, ExtractionRefused, Limits, too_long
+from workers.extraction.cleanup import to_layout
+from workers.extraction.lines import Page
+from workers.extraction.pdf_page import PageReader
+from workers.extraction.result import Extracted, ExtractionRefused, Limits, NeedsOcr, too_long
 
-POINTS_PER_CHARACTER = 5.0  # of common body type, to tell indents
-WIDE_GAP = 1.35  # times the usual distance between lines
+FEW_LETTERS = 10  # of a page: what has fewer has no text layer
+DRAWN_TEXT = 50  # shapes: a page whose letters are drawn as outlines
 
 
 def _corrupt() -> ExtractionRefused:
@@ -27,79 +25,104 @@ def _corrupt() -> ExtractionRefused:
 
 
 def read_pdf(data: bytes, limits: Limits) -> Extracted:
-    """The text of a PDF, page by page.
+    """The text of a PDF as a person reads it, pages without a text layer by way of their pictures.
 
-    Raises ExtractionRefused: encrypted, corrupt, too_many_pages, too_complex, too_large.
+    PDFium unpacks a page whole, whatever it unpacks to: a bomb ends at the limits of the reading process (see
+    `sandbox`), outside of which no file from outside may be read. Raises ExtractionRefused: encrypted,
+    corrupt, too_many_pages, too_large, too_complex, no_text; NeedsOcr where `limits` leave no time for that.
     """
-    _check(data, limits)
-    try:
-        document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError:
-        raise _corrupt() from None
-    pages: list[list[Line]] = []
-    characters = 0
+    document = open_pdf(data, limits)
+    reader = PageReader()
+    pages: list[Page] = []
+    scans: list[int] = []
+    letters = 0
     for number in range(len(document)):
         try:
             page = document[number]
-            lines = _lines(page.get_textpage())
+            seen = reader.read(page, number + 1)
             page.close()
         except pypdfium2.PdfiumError:
             raise _corrupt() from None
-        characters += sum(len(line.text) for line in lines)
-        if characters > limits.text_bytes:
+        own = sum(len(line.text) for line in seen.page.lines)
+        letters += own
+        if letters > limits.text_bytes:
             raise too_long()
-        pages.append(lines)
-    if not pages:
-        raise _corrupt()
-    return Extracted("pdf", len(pages), Layout.of_text(to_text(pages)))
+        if own < FEW_LETTERS:
+            if seen.drawn.pictures or seen.drawn.shapes >= DRAWN_TEXT:
+                scans.append(number)
+            elif own == 0:
+                _check_empty(data, number, limits)
+        pages.append(seen.page)
+    confidence = None
+    if scans and limits.tesseract:
+        if len(scans) > limits.ocr_pages:
+            raise NeedsOcr(len(scans))
+        confidence = _read_scans(document, scans, pages, limits)
+    elif scans and letters < FEW_LETTERS * len(pages):
+        raise ExtractionRefused(
+            "no_text",
+            "This PDF is scanned: needs OCR, and Tesseract, which would read it, is not installed here; "
+            "run OCR on it and upload it again.",
+        )
+    return Extracted("pdf", len(pages), to_layout(pages), ocr_confidence=confidence)
 
 
-def _check(data: bytes, limits: Limits) -> None:
-    """Refuse what PDFium would choke on: it unpacks a content stream whole, whatever it unpacks to."""
+def _read_scans(
+    document: pypdfium2.PdfDocument, scans: Sequence[int], pages: list[Page], limits: Limits
+) -> float:
+    """Put what Tesseract reads on the pages `scans` into `pages`. Returns how sure it is, from 0 to 1."""
+    from workers.extraction.ocr import read_picture
+
+    sure: list[float] = []
+    for number in scans:
+        try:
+            pages[number], words = read_picture(document[number], number + 1, limits.tesseract)
+        except pypdfium2.PdfiumError:
+            raise _corrupt() from None
+        sure += words
+    if not sure:
+        return 0.0
+    return round(sum(sure) / len(sure), 4)
+
+
+def _check_empty(data: bytes, number: int, limits: Limits) -> None:
+    """Refuse a page that is blank only because PDFium had not the memory to unpack what is on it.
+
+    pypdf counts while it unpacks. It is asked about blank pages alone: it would take longer than all the rest.
+    """
+    from pypdf import PdfReader
+    from pypdf.errors import LimitReachedError
+
     try:
-        reader = PdfReader(io.BytesIO(data))
-        # Many files are encrypted with an empty password, only to forbid printing: those open everywhere.
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise ExtractionRefused(
-                "encrypted", "This PDF is locked with a password; remove the password and upload it again."
-            )
-        count = len(reader.pages)
-        if count > limits.pages:
-            raise ExtractionRefused(
-                "too_many_pages",
-                f"This PDF has {count} pages and one document may have {limits.pages}; split it into parts.",
-            )
-        unpacked = 0
-        for page in reader.pages:
-            contents = page.get_contents()
-            unpacked += len(contents.get_data()) if contents is not None else 0
-            if unpacked > limits.unpacked_bytes:
-                raise LimitReachedError
+        contents = PdfReader(io.BytesIO(data)).pages[number].get_contents()
+        if contents is not None and len(contents.get_data()) > limits.unpacked_bytes:
+            raise LimitReachedError
     except (LimitReachedError, MemoryError, RecursionError):
         raise ExtractionRefused(
             "too_complex",
             "This PDF unpacks to far more than a document holds; print it to a new PDF or split it.",
         ) from None
-    except (PyPdfError, ValueError, LookupError, TypeError, AttributeError, OSError, NotImplementedError):
-        # Damaged syntax surfaces in pypdf as any of these.
+    except Exception:  # noqa: S110 - damaged syntax surfaces as anything; PDFium read the file, and found a blank page
+        pass
+
+
+def open_pdf(data: bytes, limits: Limits) -> pypdfium2.PdfDocument:
+    """The document in `data`. Raises ExtractionRefused: encrypted, corrupt, too_many_pages."""
+    try:
+        # Many files are encrypted with an empty password, only to forbid printing: those open everywhere.
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
+            raise ExtractionRefused(
+                "encrypted", "This PDF is locked with a password; remove the password and upload it again."
+            ) from None
         raise _corrupt() from None
-
-
-def _lines(textpage: pypdfium2.PdfTextPage) -> list[Line]:
-    """The page's lines in reading order, with their indent and whether a wide gap is above them."""
-    placed: list[tuple[str, float, float]] = []
-    at = 0
-    # PDFium puts U+FFFE where a hyphen broke a word, and no line break.
-    for raw in re.split("(?<=\n)|(?<=\ufffe)", textpage.get_text_range()):
-        text = raw.replace("\ufffe", "-").strip()
-        if text:
-            left, bottom, _, _ = textpage.get_charbox(at + len(raw) - len(raw.lstrip()))
-            placed.append((text, left, bottom))
-        at += len(raw)
-    steps = [above[2] - line[2] for above, line in itertools.pairwise(placed)]
-    usual = statistics.median([step for step in steps if step > 0] or [0])
-    gaps = [False, *(step > WIDE_GAP * usual for step in steps)]
-    return [
-        Line(text, indent=left / POINTS_PER_CHARACTER, gap=gap)
-        for (text, left, _), gap in zip(placed, gaps, strict=False)
-    ]
+    count = len(document)
+    if count > limits.pages:
+        raise ExtractionRefused(
+            "too_many_pages",
+            f"This PDF has {count} pages and one document may have {limits.pages}; split it into parts.",
+        )
+    if count == 0:
+        raise _corrupt()
+    return document

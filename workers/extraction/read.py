@@ -43,9 +43,11 @@ def _check_text(extracted: Extracted, limits: Limits) -> None:
     if len(text) > limits.text_bytes:
         raise too_long()
     letters = sum(map(str.isalpha, text))
-    if extracted.kind == "pdf" and letters < MIN_LETTERS_PER_PAGE * extracted.pages:
+    of_text = extracted.kind == "pdf" and extracted.ocr_confidence is None
+    if of_text and letters < MIN_LETTERS_PER_PAGE * extracted.pages:
         raise ExtractionRefused(
-            "no_text", "This PDF is scanned: it holds pictures of pages and no text; run OCR on it first."
+            "no_text",
+            "This PDF holds next to no text; if its pages are pictures, run OCR on it and upload it again.",
         )
     if letters == 0:
         raise ExtractionRefused("no_text", "This file holds no words; upload one with running text.")

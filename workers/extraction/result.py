@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from webapp.documents.layout import Layout
@@ -43,9 +43,12 @@ class Extracted:
         return {
             "kind": self.kind,
             "pages": self.pages,
-            "layout": asdict(self.layout),
+            "layout": {
+                "blocks": [vars(block) for block in self.layout.blocks],
+                "marks": [vars(mark) for mark in self.layout.marks],
+            },
             "members": [member.name for member in self.members],
-            "table": asdict(self.table) if self.table else None,
+            "table": vars(self.table) if self.table else None,
             "pairs": [vars(pair) for pair in self.pairs],
             "ocr_confidence": self.ocr_confidence,
         }
@@ -70,6 +73,14 @@ class NeedsConversion(Exception):
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
         self.kind = kind
+
+
+class NeedsOcr(Exception):
+    """A PDF of which `pages` pages are pictures: reading them takes longer than `Limits` allow for a file."""
+
+    def __init__(self, pages: int) -> None:
+        super().__init__(pages)
+        self.pages = pages
 
 
 class ExtractionRefused(Exception):
@@ -100,7 +111,9 @@ class Limits:
     output_bytes: int = 200 * 2**20  # that the reading process may answer
     memory_bytes: int = 2**30  # address space of the reading process
     cpu_seconds: int = 30
-    wall_seconds: int = 60
+    wall_seconds: int = 120  # on a busy machine, a few times the CPU seconds
+    tesseract: str = ""  # the program that reads pages which are pictures, if it is installed
+    ocr_pages: int = 0  # that it may read
 
 
 def too_long() -> ExtractionRefused:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workers.extraction import frames, office
+from workers.extraction import frames, office, scans
 from workers.extraction.result import Extracted, ExtractionRefused, Limits, too_long
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +54,8 @@ def extract_in_child(path: Path, name: str, limits: Limits | None = None, *, dep
     """As `extract`, in a process of its own with bounded memory, time and output.
 
     `depth` is the number of archives and e-mails that the file lay in. What only LibreOffice reads is turned
-    into DOCX by it first, in a process with limits of its own. Raises ExtractionRefused, also for a child
+    into DOCX by it first, in a process with limits of its own; a scan is read by Tesseract where that is
+    installed, in a second process with more time. Raises ExtractionRefused, also for a child
     that dies or overruns.
     """
     limits = limits or Limits()
@@ -68,6 +69,14 @@ def extract_in_child(path: Path, name: str, limits: Limits | None = None, *, dep
 
 
 def _read(path: Path, name: str, limits: Limits, depth: int) -> tuple[dict[str, Any], list[bytes]]:
+    limits = dataclasses.replace(limits, tesseract=scans.tesseract())
+    said, files = _ask(path, name, limits, depth)
+    if "ocr" in said:
+        said, files = _ask(path, name, scans.with_ocr(limits, said["ocr"]), depth)
+    return said, files
+
+
+def _ask(path: Path, name: str, limits: Limits, depth: int) -> tuple[dict[str, Any], list[bytes]]:
     given = json.dumps(dataclasses.asdict(limits))
     return ask_child("workers.extraction", [str(path.resolve()), name, str(depth), given], limits)
 

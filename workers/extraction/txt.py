@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import re
 
-from webapp.documents.layout import Layout
-from workers.extraction.cleanup import Line, to_text
+from workers.extraction.cleanup import to_layout
+from workers.extraction.lines import Line, Page, readable
 from workers.extraction.result import Extracted, ExtractionRefused
 
 WRAP = 120  # characters: a longer line was never wrapped, so it is a paragraph by itself
+EM = 2.0  # letters to a type size
+LINE = 2.4  # letters to the distance of two lines
+
+_PARTS = re.compile(r"\S+(?: {1,3}\S+)*")  # more spaces part columns
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -20,19 +25,28 @@ def read_txt(data: bytes) -> Extracted:
     pages = decode(data).replace("\r\n", "\n").replace("\r", "\n").strip("\f").split("\f")
     lines = [line for page in pages for line in page.split("\n") if line.strip()]
     unwrapped = sum(len(line) > WRAP for line in lines) * 4 > len(lines)
-    text = to_text([_lines(page, unwrapped) for page in pages])
-    return Extracted("txt", len(pages), Layout.of_text(text))
+    layout = to_layout([_page(page, number, unwrapped) for number, page in enumerate(pages, 1)])
+    return Extracted("txt", len(pages), layout)
 
 
-def _lines(page: str, unwrapped: bool) -> list[Line]:
-    lines = []
-    gap = True
-    for raw in page.expandtabs(4).split("\n"):
-        text = raw.strip()
-        if text:
-            lines.append(Line(text, indent=len(raw) - len(raw.lstrip()), gap=gap or unwrapped))
-        gap = not text
-    return lines
+def _page(text: str, number: int, unwrapped: bool) -> Page:
+    """The page's lines as if it were printed: a letter is one wide, a line LINE high.
+
+    In `unwrapped` text each line is a paragraph, so white space stands between them.
+    """
+    lines: list[Line] = []
+    base = 0.0
+    for raw in text.expandtabs(4).split("\n"):
+        base += LINE
+        if not raw.strip():
+            continue
+        if unwrapped:
+            base += LINE
+        for part in _PARTS.finditer(raw):
+            words = readable(part[0])
+            if words:
+                lines.append(Line(words, part.start(), part.end(), base, EM, page=number))
+    return Page(number, lines, height=base, width=max((line.right for line in lines), default=0))
 
 
 def decode(data: bytes) -> str:
