@@ -67,6 +67,7 @@ TAKES: dict[FindingKind, list[str]] = {
         "account number: [[000123456789]]",
         "from her checking account [[1234567890]] to his",
         "Account: [[12345678]]",
+        "wire to ABA [[121000358]], Account [[12345678]]",
     ],
     FindingKind.BIRTH_DATE: [
         "born [[March 3, 1980]]",
@@ -81,6 +82,8 @@ TAKES: dict[FindingKind, list[str]] = {
     ],
     FindingKind.ADDRESS: [
         "resides at [[742 Evergreen Terrace]]",
+        "JOHN DOE\n[[123 MAIN STREET APT 4\nSPRINGFIELD, ILLINOIS 62701]]",
+        "to [[4000 N.W. 3rd Ave., Miami, FL 33125]]",
         "residing at [[742 Evergreen Terrace, Springfield, Illinois 62704]].",
         "lived with his mother at [[12 Oak St., Apt. 4B, Boston, MA]] until",
         "her home at [[1600 N. Maple Avenue]] was searched",
@@ -102,6 +105,8 @@ TAKES: dict[FindingKind, list[str]] = {
         "This memorandum was [[prepared in anticipation of litigation]].",
         "This e-mail message may contain [[privileged and confidential]] information.",
         "This document is [[attorney work product]].",
+        "[[Privileged Attorney-Client Communication]]",
+        "This e-mail may be protected by the [[attorney-client privilege]] and the [[work product]] rule.",
     ],
 }
 
@@ -141,6 +146,7 @@ LEAVES: dict[str, list[str]] = {
         "routing number 991000021",
         "account ending in 1234",
         "took into account 1,234,567 votes and on account of 2019",
+        "into account 123456",
         "the sum of $123-45-6789",
         "$4,111,111,111,111,111",
         "+12 3",
@@ -179,6 +185,8 @@ LEAVES: dict[str, list[str]] = {
         "Whether the e-mails were privileged and confidential is for the court.",
         "This opinion addresses attorney work product only in passing.",
         "(complaint filed under seal)",
+        "The court finds that this document is protected by the attorney-client privilege and must stay.",
+        "Whether this e-mail is protected by the attorney-client privilege is not before us.",
     ],
 }
 

@@ -33,11 +33,13 @@ _SUFFIXES = (
 _GAP = r"(?>[ \u00a0]{0,2},?[ \u00a0\n]{0,2})"
 STREET = re.compile(
     r"(?<![\w$§./-])\d{1,6}+(?:-\d{1,4}|[A-Z])?+[ \u00a0]"
-    r"(?>(?:[A-Z][\w'’]{0,24}+\.?+|\d{1,3}(?:st|nd|rd|th))[ \u00a0]){1,4}"
-    rf"(?>(?:{_SUFFIXES})\b\.?+)"
+    r"(?>(?:[A-Z]\.[A-Z]\.|[A-Z][\w'’]{0,24}+\.?+|\d{1,3}(?:st|nd|rd|th|ST|ND|RD|TH))[ \u00a0]){1,4}"
+    rf"(?>(?:{_SUFFIXES}|{_SUFFIXES.upper()})\b\.?+)"
     r"(?>[ \u00a0](?:[NS]\.?[EW]\b\.?|[NSEW]\b\.?|North\b|South\b|East\b|West\b))?+"
-    rf"(?>{_GAP}(?:(?:Apartment|Apt\.?|Unit|No\.?)[ \u00a0]{{0,2}}|#[ \u00a0]?)[\w-]{{1,6}})?+"
-    rf"(?P<town>{_GAP}(?>[A-Z][\w.'’-]{{0,24}}+[ \u00a0]?+){{1,3}}{_GAP}(?>(?:{_STATES})(?![a-z]))"
+    rf"(?>{_GAP}(?:(?:Apartment|APARTMENT|Apt\.?|APT\.?|Unit|UNIT|No\.?)[ \u00a0]{{0,2}}|#[ \u00a0]?)"
+    r"[\w-]{1,6})?+"
+    rf"(?P<town>{_GAP}(?>[A-Z][\w.'’-]{{0,24}}+[ \u00a0]?+){{1,3}}{_GAP}"
+    rf"(?>(?:{_STATES}|{_STATES.upper()})(?![A-Za-z]))"
     r"(?P<zip>,?[ \u00a0]{1,2}\d{5}(?:-\d{4})?(?!\d))?)?"
 )
 _LIVES_THERE = re.compile(

@@ -51,6 +51,7 @@ _BANKS = re.compile(
     r"\b(?:bank|checking|savings|deposit|money market|IOLTA|trust|escrow)\s{1,2}$", re.IGNORECASE
 )
 REACH = 50
+LONG = 8  # digits that are an account's after the bare word “account”
 
 
 def find(text: str) -> Iterator[Found]:
@@ -101,7 +102,9 @@ def is_routing_number(number: str) -> bool:
 
 
 def _accounts(text: str) -> Iterator[Found]:
-    """Six to seventeen digits right after “account number”, “acct. #” or “checking account”."""
+    """Six to seventeen digits right after “account number”, “acct. #”, “checking account”; or eight and more
+    after “account”."""
     for match in _ACCOUNT.finditer(text):
-        if match["label"] or match["link"].strip() == ":" or _BANKS.search(before(text, match.start(), 20)):
+        said = match["label"] or match["link"].strip() == ":" or len(digits(match["number"])) >= LONG
+        if said or _BANKS.search(before(text, match.start(), 20)):
             yield Found(FindingKind.BANK, *match.span("number"))

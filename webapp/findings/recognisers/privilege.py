@@ -1,7 +1,8 @@
 """Words by which a document says of itself that it is privileged or sealed.
 
 An opinion about privilege must not light up, so the words alone are not enough. They count as a legend
-- where the document speaks of itself: “this memorandum is attorney work product”;
+- where the document speaks of itself: “this memorandum is attorney work product”, “this e-mail may be
+  protected by the attorney-client privilege”;
 - in capitals, in brackets, or alone on a short line, unless the line is a section's heading or goes on with
   “doctrine”, “privilege”, “claim” and the like, which make a topic of it.
 In a running sentence (“the records were filed under seal”) they do not.
@@ -20,6 +21,7 @@ _CLIENT = rf"attorney(?:-|–|\u2011|/|{_SP})client"
 LEGEND = re.compile(
     rf"\b(?:(?:strictly{_SP})?privileged{_SP}(?:and|&|/){_SP}confidential"
     rf"|(?:strictly{_SP})?confidential{_SP}(?:and|&|/){_SP}privileged"
+    rf"|privileged{_SP}{_CLIENT}{_SP}communications?"
     rf"|{_CLIENT}{_SP}(?:privileged(?:{_SP}communications?)?|communications?|privilege)"
     rf"|(?:attorney(?:['’]?s?){_SP}|opinion{_SP})?work(?:{_SP}|-)product"
     rf"|filed{_SP}under{_SP}seal|under{_SP}seal"
@@ -27,13 +29,15 @@ LEGEND = re.compile(
     rf"|prepared{_SP}in{_SP}anticipation{_SP}of{_SP}litigation)\b",
     re.IGNORECASE,
 )
-# A document speaking of itself.
+# A document speaking of itself. A message never discusses privilege; another paper may be discussed.
 _ITSELF = re.compile(
     rf"\bth(?:is|e{_SP}(?:attached|enclosed|foregoing)){_SP}(?:[\w-]{{1,20}}+{_SP}){{0,2}}"
-    r"(?:memorandum|memo|letter|e-?mail|message|document|communication|transmission|report|draft|brief|filing"
-    r"|opinion|note|analysis|advice|transmittal|attachment|fax)\b[^.;?!]{0,100}$",
+    r"(?:(?P<message>memorandum|memo|letter|e-?mail|message|communication|transmission|transmittal|fax)"
+    r"|document|report|draft|brief|filing|opinion|note|analysis|advice|attachment)\b(?P<gap>[^.;?!]{0,100})$",
     re.IGNORECASE,
 )
+_SAYS_SO = re.compile(r"\b(?:protected|privileged|contains?|constitutes?)\b", re.IGNORECASE)
+_ASKED = re.compile(r"\b(?:whether|if|that|of|in)\s{1,2}$", re.IGNORECASE)
 _ITSELF_NOT = re.compile(
     r"\b(?:not|whether|if|addresses|discusses|concerns|explains|considers|on|about)\b", re.I
 )
@@ -44,7 +48,9 @@ _TOPIC = re.compile(
 )
 _NUMBERED = re.compile(r"\s{0,4}(?:[IVXLC]{1,6}|[A-Za-z]|\d{1,3})[.)]\s|#{1,6}\s")
 # On a line of their own these may head a section of an opinion; the rest can only be said of a document.
-_MAY_HEAD_A_SECTION = re.compile(r"privilege$|work.product$|communications?$|under.seal$", re.IGNORECASE)
+_MAY_HEAD_A_SECTION = re.compile(
+    rf"(?:privilege|work(?:{_SP}|-)product|{_CLIENT}{_SP}communications?|under{_SP}seal)$", re.IGNORECASE
+)
 LINE = 200  # characters in which a line's end is looked for
 WORDS = 9
 
@@ -56,12 +62,14 @@ def find(text: str) -> Iterator[Found]:
 
 
 def _is_legend(text: str, match: re.Match[str]) -> bool:
+    itself = _ITSELF.search(before(text, match.start(), LINE))
+    if itself and itself["message"] and _SAYS_SO.search(itself["gap"]):
+        return _speaks_of_itself(text, match, itself)
     if _TOPIC.match(text, match.end(), match.end() + 20):
         return False
-    ahead, behind = _line(text, match)
-    itself = _ITSELF.search(before(text, match.start(), LINE))
     if itself:
-        return not _ITSELF_NOT.search(itself[0])
+        return _speaks_of_itself(text, match, itself) and not match[0].lower().endswith("privilege")
+    ahead, behind = _line(text, match)
     if _NUMBERED.match(ahead):
         return False
     bracketed = ahead.rstrip().endswith(("[", "(")) and behind.lstrip(" .").startswith(("]", ")"))
@@ -71,8 +79,14 @@ def _is_legend(text: str, match: re.Match[str]) -> bool:
     alone = len((ahead + match[0] + behind).split()) <= WORDS and not (ahead + behind).rstrip().endswith(".")
     if not alone or not match[0][0].isupper():
         return False
-    others = LEGEND.search(ahead + behind)
-    return bool(others) or not _MAY_HEAD_A_SECTION.search(match[0])
+    if LEGEND.search(ahead + behind) or match[0].lower().startswith("privileged"):
+        return True
+    return not _MAY_HEAD_A_SECTION.search(match[0])
+
+
+def _speaks_of_itself(text: str, match: re.Match[str], itself: re.Match[str]) -> bool:
+    led_to = before(text, match.start() - len(itself[0]), 12)
+    return not (_ITSELF_NOT.search(itself[0]) or _ASKED.search(led_to))
 
 
 def _line(text: str, match: re.Match[str]) -> tuple[str, str]:
