@@ -158,8 +158,7 @@ def test_the_list_shows_one_matter(firm: Firm, signed_in: SignIn) -> None:
 def test_the_list_costs_the_same_for_three_documents_and_for_ten_thousand(
     firm: Firm, signed_in: SignIn, django_assert_num_queries: Any
 ) -> None:
-    for _ in range(3):
-        ready_document(firm)
+    many(firm, 3)
     client = signed_in(firm.alice)
     with CaptureQueriesContext(connection) as few:
         client.get("/documents/")

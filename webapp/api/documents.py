@@ -77,7 +77,7 @@ class DocumentTextSerializer(serializers.Serializer[Any]):
 
 
 class BlockSerializer(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(choices=[kind.value for kind in BlockKind])
+    kind = serializers.CharField(help_text=", ".join(kind.value for kind in BlockKind))
     text = serializers.CharField()
     page = serializers.IntegerField()
     level = serializers.IntegerField(help_text="A heading's depth from 1; else 0.")
