@@ -19,7 +19,7 @@ from workers.extraction.lines import Flow, Line
 QUOTE_INDENT = 360  # twentieths of a point, a quarter of an inch, on both sides
 LONGEST_AUTHOR = 100
 
-_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUPERSCRIPT = str.maketrans("0123456789ivxlcdm", "⁰¹²³⁴⁵⁶⁷⁸⁹ⁱᵛˣˡᶜᵈᵐ")
 _PARAGRAPH = frozenset(("outlineLvl", "numId", "ilvl", "ind", "jc"))
 _RUN = frozenset(("b", "caps", "vanish"))
 _CHANGES = frozenset(("ins", "del", "moveTo", "moveFrom"))
