@@ -53,6 +53,7 @@ def ids(firm: Firm) -> Callable[[str], str]:
             "documents": document.id,
             "findings": document.findings.get().id,
             "datasets": run.dataset_id,
+            "import": document.id,
             "runs": run.id,
             "training": run.id,
             "versions": version.id,
