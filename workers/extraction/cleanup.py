@@ -7,6 +7,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from webapp.documents.layout import SEPARATOR, Block, BlockKind, Layout, Mark
 from workers.extraction.columns import flows_of
@@ -17,7 +18,12 @@ from workers.extraction.kinds import Paragraph, classify
 from workers.extraction.lines import COVERED, UNCOVERED, Flow, Line, Page, readable
 from workers.extraction.paragraphs import paragraphs_of
 from workers.extraction.rows import rows_of
-from workers.extraction.stamps import without_glued_gutter, without_gutter, without_stamps
+from workers.extraction.stamps import (
+    without_filing_stamp,
+    without_glued_gutter,
+    without_gutter,
+    without_stamps,
+)
 
 __all__ = ["readable", "to_layout"]
 
@@ -30,7 +36,7 @@ JUSTIFIED = 0.5  # of the lines that end at the right margin
 
 def to_layout(pages: Sequence[Page]) -> Layout:
     """The pages' blocks: body first, then all footnotes; covered words are marked as under a black box."""
-    rows = [without_stamps(rows_of(page.lines)) for page in pages]
+    rows = [without_filing_stamp(without_stamps(rows_of(page.lines)), page.height) for page in pages]
     rows = [without_glued_gutter(without_gutter(page)) for page in without_heads(rows)]
     by_page = [flows_of(page) for page in rows]
     body = _body_size(flow for flows in by_page for flow in flows)
@@ -70,6 +76,7 @@ def _set_margins(by_page: Sequence[Sequence[Flow]]) -> None:
     whole = [line for flows in by_page for flow in flows if not flow.column for line in flow.lines]
     usual = _left(whole)
     broad = _right(whole)
+    indent = _indent([flow.lines for flows in by_page for flow in flows if not flow.column], usual)
     for flows in by_page:
         page = [line for flow in flows if not flow.column for line in flow.lines]
         left, right = usual, broad
@@ -82,6 +89,7 @@ def _set_margins(by_page: Sequence[Sequence[Flow]]) -> None:
         for flow in flows:
             flow.left, flow.right = (_left(flow.lines), _right(flow.lines)) if flow.column else (left, right)
             at_margin = sum(abs(line.right - flow.right) <= EVEN * line.size for line in flow.lines)
+            flow.indent = indent
             flow.justified = len(flow.lines) > 3 and at_margin > JUSTIFIED * len(flow.lines)
 
 
@@ -102,6 +110,20 @@ def _right(lines: Sequence[Line]) -> float:
     return ends[len(ends) * 9 // 10] if ends else 0.0
 
 
+def _indent(flows: Iterable[Sequence[Line]], left: float) -> float:
+    """How far a paragraph's first line stands in, usually, before one at the left margin."""
+    indents: Counter[int] = Counter()
+    for lines in flows:
+        for line, below in pairwise(lines):
+            indent = (line.left - left) / line.size
+            if 0.7 < indent < 7 and abs(below.left - left) < below.size / 2 and below.page == line.page:
+                indents[round(2 * indent * line.size)] += 1
+    if not indents:
+        return 0.0
+    most, times = indents.most_common(1)[0]
+    return most / 2 if times > 1 else 0.0
+
+
 def _set_steps(lines: Sequence[Line]) -> None:
     above: Line | None = None
     for line in lines:
@@ -113,26 +135,15 @@ def _to_blocks(paragraphs: Sequence[Paragraph], notes: Sequence[Sequence[Line]],
     texts = [[line.text for line in paragraph.lines] for paragraph in paragraphs]
     note_texts = [[line.text for line in note] for note in notes]
     joiner = Joiner([*texts, *note_texts])
-    indent = _indent(paragraphs)
     blocks: list[Block] = []
     for paragraph, lines in zip(paragraphs, texts, strict=True):
         paragraph.text = joiner.join(lines)
-        kind, level = classify(paragraph, body, indent)
+        kind, level = classify(paragraph, body)
         blocks.append(Block(kind, paragraph.text, paragraph.lines[0].page, level))
     for note, lines in zip(notes, note_texts, strict=True):
         text = with_mark_apart(joiner.join(lines))
         blocks.append(Block(BlockKind.FOOTNOTE, text, note[0].page))
     return _with_marks(blocks)
-
-
-def _indent(paragraphs: Sequence[Paragraph]) -> float:
-    """How far a paragraph's first line stands in, usually."""
-    indents = [
-        paragraph.lines[0].left - paragraph.flow.left
-        for paragraph in paragraphs
-        if len(paragraph.lines) > 1 and paragraph.lines[0].left > paragraph.lines[1].left
-    ]
-    return statistics.median(indents) if indents else 0.0
 
 
 def _with_marks(blocks: Sequence[Block]) -> Layout:

@@ -241,7 +241,7 @@ def _kind(properties: Properties, strong: bool, text: str, label: str) -> tuple[
     if text and label != "•" and (strong or properties.centred):
         line = Line(shown, 0, 0, 0, 1, bold=strong)
         seen = Paragraph([line], Flow([line]), centred=bool(properties.centred), text=shown)
-        kind, level = classify(seen, 1, 0)
+        kind, level = classify(seen, 1)
         if kind == BlockKind.HEADING:
             return kind, level
     if label or is_numbered(text):

@@ -28,8 +28,8 @@ def mark_of(text: str) -> str | None:
 def take_footnotes(page: Page, flows: Sequence[Flow], body: float, going_on: bool) -> list[Line]:
     """Take the footnotes' lines out of the page's flows, and return them.
 
-    `body` is the size of the document's running text. `going_on` says that the page before ended in a footnote,
-    which may go on under this page's rule.
+    `body` is the size of the document's running text. `going_on` says that the page before ended in a
+    footnote, which may go on under this page's rule.
     """
     taken: list[Line] = []
     for flow in flows:

@@ -11,6 +11,7 @@ from workers.extraction.lines import Flow, Line
 HEADING_WORDS = 40
 HEADING_LINES = 4
 CENTRED = 1.5  # times the type's size, by which the two sides may differ
+FAR, FAR_SLACK = 0.25, 0.1  # times the width between the margins
 INDENTED = 1.4  # times the type's size
 QUOTE_WORDS = 4  # to a line, on average: what has fewer is an address or a signature
 LARGER = 1.15  # times the body's type size
@@ -29,7 +30,7 @@ _SENTENCE_END = re.compile(r"[.;:,][\"”’')\]]*$")
 _ABBREVIATED = re.compile(r"\b(?:Inc|Co|Corp|Ltd|al|Jr|Sr|No|v|vs|Cir|Dist|App)\.$", re.IGNORECASE)
 _NO_HEADING = re.compile(
     r"(?:v\.?|vs\.?|nos?\.? .{1,80}|\W*(?:january|february|march|april|may|june|july|august|september|"
-    r"october|november|december) \d{1,2}, \d{4}\W*|dated:.*|\W*|(?:by:? ?)?_+.*|before:?.*|[\d\W]+)",
+    r"october|november|december) \d{1,2}, \d{4}\W*|.* vs?\.|dated:.*|\W*|(?:by:? ?)?_+.*|before:?.*|[\d\W]+)",
     re.IGNORECASE,
 )
 _SMALL_WORD = re.compile(
@@ -55,30 +56,35 @@ def is_numbered(text: str) -> bool:
 
 
 def is_centred(line: Line, flow: Flow) -> bool:
-    """Whether a line stands in the middle, away from both margins."""
+    """Whether a line stands in the middle, away from both margins, and is no paragraph's first line."""
+    indent = line.left - flow.left
     return (
         flow.width > 0
         and is_even(line, flow)
-        and min(line.left - flow.left, flow.right - line.right) > INDENTED * line.size
+        and min(indent, flow.right - line.right) > INDENTED * line.size
+        and abs(indent - flow.indent) > line.size / 2
     )
 
 
 def is_even(line: Line, flow: Flow) -> bool:
-    """Whether a line is as far from the left margin as from the right one."""
-    return abs((line.left - flow.left) - (flow.right - line.right)) <= CENTRED * line.size
+    """Whether a line is about as far from the left margin as from the right one."""
+    left, right = line.left - flow.left, flow.right - line.right
+    # Far from both, nobody sees so exactly where the middle is.
+    slack = FAR_SLACK * flow.width if min(left, right) > FAR * flow.width else CENTRED * line.size
+    return abs(left - right) <= slack
 
 
-def classify(paragraph: Paragraph, body: float, indent: float) -> tuple[BlockKind, int]:
+def classify(paragraph: Paragraph, body: float) -> tuple[BlockKind, int]:
     """The kind of a paragraph whose `text` is set, and a heading's level.
 
-    `body` is the size of the document's running text, `indent` how far its paragraphs' first lines stand in.
+    `body` is the size of the document's running text.
     """
     level = _heading_level(paragraph, body)
     if level:
         return BlockKind.HEADING, level
     if is_numbered(paragraph.text) and not (_BARE_BULLET.match(paragraph.text) and len(paragraph.lines) == 1):
         return BlockKind.NUMBERED, 0
-    if _is_quote(paragraph, indent):
+    if _is_quote(paragraph):
         return BlockKind.QUOTE, 0
     return BlockKind.PARAGRAPH, 0
 
@@ -91,19 +97,21 @@ def _heading_level(paragraph: Paragraph, body: float) -> int:
     """
     text, lines = paragraph.text, paragraph.lines
     letters = [letter for letter in text if letter.isalpha()]
-    if len(lines) > HEADING_LINES or text.count(" ") >= HEADING_WORDS or not letters:
+    if len(lines) > HEADING_LINES or text.count(" ") >= HEADING_WORDS:
         return 0
     number = enumerator(text)
     rest = text[number[1] :].strip() if number else text
-    if not rest:
-        return _LEVELS[number[0]] if number and paragraph.centred and number[0] != "small" else 0
-    if _NO_HEADING.fullmatch(rest):
+    if not rest:  # a number by itself, in the middle
+        inside = paragraph.centred or lines[0].left > paragraph.flow.left + FAR * paragraph.flow.width
+        return _LEVELS[number[0]] if number and inside and number[0] != "small" else 0
+    if not letters or _NO_HEADING.fullmatch(rest):
         return 0
     capitals = len(letters) > 3 and all(letter.isupper() for letter in letters)
     marked = sum(line.bold or line.underlined for line in lines)
     strong = marked == len(lines) or (number is not None and 2 * marked >= len(lines) > 1)
     large = all(line.size >= LARGER * body for line in lines)
-    titled = paragraph.centred and _is_title(rest)
+    divided = number is not None and number[0] in ("roman", "capital") and len(lines) < 3
+    titled = (paragraph.centred or divided) and _is_title(rest)
     if not (capitals or strong or large or titled):
         return 0
     is_sentence = _SENTENCE_END.search(text) and not _ABBREVIATED.search(text)
@@ -134,7 +142,7 @@ def _is_title(text: str) -> bool:
     return 0 < len(words) <= 12 and all(word[0].isupper() for word in words)
 
 
-def _is_quote(paragraph: Paragraph, indent: float) -> bool:
+def _is_quote(paragraph: Paragraph) -> bool:
     """Whether a paragraph stands in from the left, all of it, as running text does."""
     lines, flow = paragraph.lines, paragraph.flow
     if flow.width <= 0 or paragraph.centred or sum(line.words for line in lines) < QUOTE_WORDS * len(lines):
@@ -146,5 +154,5 @@ def _is_quote(paragraph: Paragraph, indent: float) -> bool:
     widest = max(line.right for line in lines)
     if len(lines) == 1:
         # One line may be a paragraph's first and only one: a quote stands in further, or in quotation marks.
-        return inner > indent + size / 2 and lines[0].text[0] in '"“' and lines[0].words > QUOTE_WORDS
+        return inner > flow.indent + size / 2 and lines[0].text[0] in '"“' and lines[0].words > QUOTE_WORDS
     return widest > flow.left + 0.7 * flow.width

@@ -67,6 +67,7 @@ class Flow:
     lines: list[Line]
     left: float = 0
     right: float = 0
+    indent: float = 0  # how far its document's paragraphs' first lines stand in
     column: bool = False  # one of several side by side
     justified: bool = False
 

@@ -21,8 +21,11 @@ from workers.extraction.scans import PAGE_SECONDS
 DPI = 300  # what Tesseract's models were trained on
 MAX_PIXELS = 20_000_000
 WORD = "5"  # the level of the rows that hold one
-CAPITAL = 0.7  # of the type's size: how tall a line's tallest letters are
-SMALLER = 0.85  # of the page's usual type: what is measured between is noise
+USUAL = 12.0  # points: a size of type, where none can be measured
+CAPITAL = 0.7  # of the type's size: how tall a capital is
+NARROWEST = 0.15  # of the type's size, for a letter
+TALLEST = 2.5  # times the type's size
+SMALLER = 0.8  # of the page's usual type: what is measured between is noise
 
 
 @dataclass(frozen=True)
@@ -104,12 +107,16 @@ def _words(table: str, scale: float) -> list[_Word]:
 
 def _lines(words: Sequence[_Word], number: int) -> list[Line]:
     """Words to lines, which end where their space is wide enough to part columns."""
-    tall = [word.bottom - word.top for word in words if word.text[0].isupper()]
-    usual = statistics.median(tall) / CAPITAL if tall else 12.0
+    by_line = [(line, _base(line)) for line in _by_line(words)]
+    sizes = [size for line, base in by_line for size in _sizes(line, base)]
+    usual = statistics.median(sizes) if sizes else USUAL
     lines: list[Line] = []
-    for line in _by_line(words):
-        size = _size(line, usual)
-        base = sorted(word.bottom for word in line)[len(line) // 4]  # of those without a g or a y
+    for line, base in by_line:
+        own = _sizes(line, base)
+        size = statistics.median(own) if own else usual
+        if SMALLER < size / usual < 1 / SMALLER:
+            size = usual
+        line = [word for word in line if not _runs_up(word, size)]
         begin = 0
         for at in range(1, len(line) + 1):
             if at == len(line) or line[at].left - line[at - 1].right > WIDE * size:
@@ -120,17 +127,25 @@ def _lines(words: Sequence[_Word], number: int) -> list[Line]:
     return lines
 
 
+def _runs_up(word: _Word, size: float) -> bool:
+    """Whether a word is narrower than its letters: a column of brackets, read from the side."""
+    return (
+        word.right - word.left < NARROWEST * size * len(word.text) or word.bottom - word.top > TALLEST * size
+    )
+
+
+def _base(line: Sequence[_Word]) -> float:
+    """How far down a line stands: where those of its words end that have no g or y."""
+    return sorted(word.bottom for word in line)[len(line) // 4]
+
+
+def _sizes(line: Sequence[_Word], base: float) -> list[float]:
+    """The sizes of a line's type that its capitals and figures speak for."""
+    return [(base - word.top) / CAPITAL for word in line if word.text[0].isupper() or word.text[0].isdigit()]
+
+
 def _by_line(words: Iterable[_Word]) -> Iterable[list[_Word]]:
     found: dict[tuple[str, str, str], list[_Word]] = {}
     for word in words:
         found.setdefault(word.line, []).append(word)
     return found.values()
-
-
-def _size(line: Sequence[_Word], usual: float) -> float:
-    """The size of a line's type: the page's, unless it is clearly another."""
-    tall = [word.bottom - word.top for word in line if word.text[0].isupper() or word.text[0].isdigit()]
-    if not tall:
-        return usual
-    size = statistics.median(tall) / CAPITAL
-    return usual if SMALLER < size / usual < 1 / SMALLER else size

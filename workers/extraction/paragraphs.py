@@ -15,6 +15,7 @@ GAP = 1.3  # times the distance between the lines beside it
 INDENT = 0.7  # times the type's size
 SHORT = 0.75  # of the measure, where lines end as they come
 SHORT_JUSTIFIED = 0.97
+HALF = 0.6
 SPACED = 1.7  # times the type's size: names of a title page that stand so far apart are not one line
 RESIZED = 0.12  # of the type's size
 SIGNS = COVERED + UNCOVERED
@@ -40,7 +41,9 @@ def paragraphs_of(flows: Sequence[Flow]) -> list[Paragraph]:
                 found.append(Paragraph([line], flow, is_centred(line, flow)))
             else:
                 last.lines.append(line)
-                last.centred = last.centred or is_centred(line, flow)
+                # The first line of a title may be so long that it fills the page.
+                if is_centred(line, flow):
+                    last.centred = last.centred or all(is_even(other, flow) for other in last.lines)
     return found
 
 
@@ -79,7 +82,7 @@ def _starts(paragraph: Paragraph, line: Line, following: Line | None, flow: Flow
     if _goes_on_in_lower_case(above, line) and not (gap and paragraph.centred != centred):
         return False
     if gap:
-        return True
+        return not _is_unfinished(paragraph, line, following, flow)
     if abs(line.size - above.size) > RESIZED * above.size:
         return True
     if line.bold != above.bold and (paragraph.lines[0].bold or line.bold):
@@ -90,9 +93,15 @@ def _starts(paragraph: Paragraph, line: Line, following: Line | None, flow: Flow
             return True
     if paragraph.centred or centred:
         return _starts_centred(paragraph, line, flow, centred)
+    if above.text.isupper() and line.text.isupper() and _same_middle(above, line):
+        return False
     if _second_opening(paragraph, line, following, flow):
         return True
-    return _moves(paragraph, line, flow) or _next_item(paragraph, line) or _was_short(above, line, flow)
+    return (
+        _moves(paragraph, line, flow)
+        or _next_item(paragraph, line)
+        or _was_short(paragraph, line, following, flow)
+    )
 
 
 def _starts_centred(paragraph: Paragraph, line: Line, flow: Flow, centred: bool) -> bool:
@@ -103,9 +112,30 @@ def _starts_centred(paragraph: Paragraph, line: Line, flow: Flow, centred: bool)
         return True
     same = above.text.isupper() == line.text.isupper() and above.bold == line.bold
     if paragraph.centred != centred:
-        # The first line of a title may be so long that it fills the page.
         return not (same and line.text.isupper() and is_even(above, flow) and is_even(line, flow))
     return line.step > SPACED * line.size and not (line.bold or line.underlined)
+
+
+def _is_unfinished(paragraph: Paragraph, line: Line, following: Line | None, flow: Flow) -> bool:
+    """Whether white space stands inside a sentence, as where plain text keeps the gaps between pages."""
+    above = paragraph.lines[-1]
+    return (
+        not _ENDS.search(above.text)
+        and above.words > 4
+        and not (paragraph.centred or above.bold or above.underlined or above.text.isupper())
+        and line.bold == above.bold
+        and abs(line.left - flow.left) < line.size / 2
+        and (len(paragraph.lines) == 1 or abs(above.left - flow.left) < line.size / 2)
+        and not is_numbered(line.text)
+        and enumerator(line.text) is None
+        and not _was_short(paragraph, line, following, flow)
+    )
+
+
+def _same_middle(above: Line, line: Line) -> bool:
+    """Whether two lines of a title are set around one middle, be it the page's or not."""
+    apart = abs((above.left + above.right) - (line.left + line.right)) / 2
+    return apart < line.size / 2 and abs(above.left - line.left) > line.size
 
 
 def _is_gap(paragraph: Paragraph, line: Line, following: Line | None, usual: float) -> bool:
@@ -163,13 +193,18 @@ def _next_item(paragraph: Paragraph, line: Line) -> bool:
     return last[1].isalpha() and now[1].isalpha() and ord(now[1]) == ord(last[1]) + 1
 
 
-def _was_short(above: Line, line: Line, flow: Flow) -> bool:
+def _was_short(paragraph: Paragraph, line: Line, following: Line | None, flow: Flow) -> bool:
     """Whether the next word would have fitted into the line above, so that the break was meant."""
+    above = paragraph.lines[-1]
     word = line.text.split(" ", 1)[0]
-    letters = max(1, len(line.text))
-    need = (len(word) + 1) * (line.right - line.left) / letters
-    share = SHORT_JUSTIFIED if flow.justified else SHORT
-    return above.right + need < flow.left + share * flow.width and flow.width > 10 * line.size
+    need = (len(word) + 1) * (line.right - line.left) / max(1, len(line.text))
+    if flow.justified:
+        return above.right + need < flow.left + SHORT_JUSTIFIED * flow.width
+    # Lines that end as they come reach as far as those around them, unless all of these are short.
+    beside = [*paragraph.lines[-3:], line, *([following] if following else [])]
+    reach = max(other.right for other in beside) - flow.left
+    width = flow.width if reach < HALF * flow.width else min(reach, flow.width)
+    return above.right + need < flow.left + SHORT * width and flow.width > 10 * line.size
 
 
 def _goes_on_in_lower_case(above: Line, line: Line) -> bool:

@@ -88,7 +88,7 @@ def _read_scans(
 def _check_empty(data: bytes, number: int, limits: Limits) -> None:
     """Refuse a page that is blank only because PDFium had not the memory to unpack what is on it.
 
-    pypdf counts while it unpacks. It is asked about blank pages alone: it would take longer than all the rest.
+    pypdf counts while it unpacks. It is asked about blank pages alone, for it is slow.
     """
     from pypdf import PdfReader
     from pypdf.errors import LimitReachedError

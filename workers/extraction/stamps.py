@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from workers.extraction.rows import Row, text_of
 
 EDGE = 4  # rows at the top and at the bottom of a page among which stamps are looked for
+STAMP_HEIGHT = 0.25  # of the page's height: below it "filed" is a word of the text
+STAMP_STEP = 1.5  # times the type's size
+STAMP_LINES = 8
 GUTTER_LINES = 8  # numbers, one below the other, that make a page pleading paper
 GUTTER_STEP = 3  # by how much the next number may be ahead: blank lines are numbered too
 
@@ -33,6 +36,14 @@ _WHOLE = re.compile(
 )
 
 
+_FILED = re.compile(r"(?:E-?|ELECTRONICALLY )?(?:FILED|RECEIVED|ENTERED|LODGED)(?: (?:IN|BY|ON)\b.{0,40})?")
+_DATE = re.compile(
+    r"\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.? \d{1,2},? \d{4}\b|"
+    r"\b\d{1,2}[/-]\d{1,2}[/-]\d{2,4}\b",
+    re.IGNORECASE,
+)
+
+
 def is_stamp(text: str) -> bool:
     """Whether a row near the edge of a page is what a filing system printed there."""
     if _CASE.match(text) and len(_FIELD.findall(text)) >= 2:
@@ -44,6 +55,27 @@ def without_stamps(rows: Sequence[Row]) -> list[Row]:
     """The page's rows but for stamps at its edges."""
     last = len(rows) - EDGE
     return [row for at, row in enumerate(rows) if not ((at < EDGE or at >= last) and is_stamp(text_of(row)))]
+
+
+def without_filing_stamp(rows: Sequence[Row], height: float) -> list[Row]:
+    """A page's rows but for the clerk's stamp at its top: "FILED", a date below it, and the court."""
+    top = [line for row in rows for line in row if line.base < STAMP_HEIGHT * height]
+    for first in top:
+        if not _FILED.fullmatch(first.text):
+            continue
+        stamp = [first]
+        for line in top:
+            last = stamp[-1]
+            middle = (line.left + line.right) / 2
+            if (
+                0 < line.base - last.base < STAMP_STEP * first.size
+                and abs(middle - (first.left + first.right) / 2) < first.size
+            ):
+                stamp.append(line)
+        if 1 < len(stamp) <= STAMP_LINES and any(_DATE.search(line.text) for line in stamp):
+            kept = [[line for line in row if line not in stamp] for row in rows]
+            return [row for row in kept if row]
+    return list(rows)
 
 
 def without_gutter(rows: Sequence[Row]) -> list[Row]:
