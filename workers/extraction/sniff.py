@@ -8,6 +8,7 @@ import zipfile
 from pathlib import PurePath
 
 from webapp.documents.formats import KINDS, SAVE_AS
+from workers.extraction.packed import DAMAGE
 from workers.extraction.result import ExtractionRefused
 
 DESCRIBED = {
@@ -125,10 +126,12 @@ def _packed(data: bytes) -> tuple[str | None, str | None]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = set(archive.namelist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError):
+            if "mimetype" in names:
+                with archive.open("mimetype") as member:
+                    if member.read(100).strip() == b"application/vnd.oasis.opendocument.text":
+                        return "odt", DESCRIBED["odt"]
+    except DAMAGE:
         return None, "broken"
-    if b"mimetypeapplication/vnd.oasis.opendocument.text" in data[:200]:
-        return "odt", DESCRIBED["odt"]
     if "[Content_Types].xml" in names:
         for folder, held in (("word/", "docx"), ("xl/", "xlsx"), ("ppt/", None)):
             if any(name.startswith(folder) for name in names):
