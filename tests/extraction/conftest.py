@@ -15,9 +15,9 @@ Read = Callable[..., Extracted]
 def read(tmp_path: Path) -> Read:
     """Read bytes under a name as the worker does: in a child process."""
 
-    def read(data: bytes, name: str, limits: Limits | None = None) -> Extracted:
+    def read(data: bytes, name: str, limits: Limits | None = None, depth: int = 0) -> Extracted:
         path = tmp_path / "upload"
         path.write_bytes(data)
-        return extract_in_child(path, name, limits)
+        return extract_in_child(path, name, limits, depth=depth)
 
     return read

@@ -215,9 +215,8 @@ def mail(
 def workbook(rows: Sequence[Sequence[object]], *others: Sequence[Sequence[object]]) -> bytes:
     """An Excel file whose first sheet has these rows."""
     book = openpyxl.Workbook()
-    book.remove(book.active)
-    for sheet_rows in (rows, *others):
-        sheet = book.create_sheet()
+    for number, sheet_rows in enumerate((rows, *others)):
+        sheet = book.create_sheet(index=number)
         for row in sheet_rows:
             sheet.append(list(row))
     out = io.BytesIO()

@@ -20,6 +20,7 @@ MAX_PARTS = 2000
 MAX_DEPTH = 5  # messages that a message may have been forwarded in, each as an attachment
 HEADERS = ("From", "To", "Cc", "Date")
 _SEALED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "multipart/encrypted")
+_QUOTED = re.compile(r"(?:>[ \t]?)+")
 # Where Outlook begins to quote: it marks no line of what follows.
 _QUOTED_BELOW = re.compile(
     r"-{2,}\s*(?:original message|forwarded message)\s*-{2,}|from:.{1,200}\bsent:", re.I
@@ -103,12 +104,13 @@ def _text(part: MIMEPart) -> str:
 def _plain(text: str) -> list[Block]:
     """Paragraphs of what was written; lines that start with `>` are quotes, without it."""
     blocks: list[Block] = []
-    runs: list[tuple[bool, list[str]]] = []
+    runs: list[tuple[int, list[str]]] = []  # how often quoted, and the lines
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        quoted = line.startswith(">")
+        signs = _QUOTED.match(line)
+        quoted = signs[0].count(">") if signs else 0
         if not runs or runs[-1][0] != quoted:
             runs.append((quoted, []))
-        runs[-1][1].append(re.sub(r"^(?:>\s?)+", "", line) if quoted else line)
+        runs[-1][1].append(line[signs.end() :] if signs else line)
     for quoted, lines in runs:
         said = "\n".join(lines)
         if said.strip():

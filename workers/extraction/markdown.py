@@ -19,7 +19,8 @@ _FRONT_MATTER = re.compile(r"\A---\n(?:[^\n]*\n){0,200}?---\n")
 _FOOTNOTE = re.compile(
     r"^\[\^([^\]\s]{1,40})\]:[ \t]*((?:[^\n]+\n?)(?:(?:[ \t]{2,}[^\n]+\n?)|\n(?=[ \t]{2,}\S))*)", re.M
 )
-_REFERENCE = re.compile(r"\[\^[^\]\s]{1,40}\]")
+_REFERENCE = re.compile(r"\[\^([^\]\s]{1,40})\]")
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def read_markdown(data: bytes, limits: Limits) -> Extracted:
@@ -32,11 +33,16 @@ def read_markdown(data: bytes, limits: Limits) -> Extracted:
         raise too_long()
     text = _FRONT_MATTER.sub("", text)
     notes = [(mark, readable(note)) for mark, note in _FOOTNOTE.findall(text)]
-    text = _REFERENCE.sub("", _FOOTNOTE.sub("", text))
+    text = _REFERENCE.sub(_raised, _FOOTNOTE.sub("", text))
     tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
     blocks = [*_blocks(tokens, limits)]
     blocks += [Block(BlockKind.FOOTNOTE, f"{mark} {note}") for mark, note in notes if note]
     return Extracted("md", layout=Layout(tuple(blocks)))
+
+
+def _raised(reference: re.Match[str]) -> str:
+    """A note's number as it is printed; a name is none, and would stand in the sentence."""
+    return reference[1].translate(_SUPERSCRIPT) if reference[1].isdecimal() else ""
 
 
 def _blocks(tokens: list[Token], limits: Limits) -> Iterator[Block]:
