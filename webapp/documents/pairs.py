@@ -6,9 +6,11 @@ Standard library only: the reading child, which knows nothing of Django, makes t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from webapp.documents.layout import Block, BlockKind, Layout
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,19 @@ class Pair:
     context: tuple[dict[str, str], ...] = ()
     split: str = ""
     kind: str = ""
+
+    @property
+    def texts(self) -> list[str]:
+        """What the context's messages say, the prompt, the completion."""
+        return [*(message["content"] for message in self.context), self.prompt, self.completion]
+
+    def saying(self, texts: Sequence[str]) -> Pair:
+        """The same pair with other `texts`."""
+        *before, prompt, completion = texts
+        context = tuple(
+            {**message, "content": text} for message, text in zip(self.context, before, strict=True)
+        )
+        return replace(self, prompt=prompt, completion=completion, context=context)
 
     @classmethod
     def of(cls, kept: dict[str, Any]) -> Pair:
@@ -58,6 +73,12 @@ class Table:
             for row in self.rows
             if row[asked].strip() and row[answered].strip()
         ]
+
+
+def layout_of(pairs: Iterable[Pair]) -> Layout:
+    """All that the pairs say as blocks, so that it can be looked through as running text is: what was said
+    before, the prompt and the completion of each pair, in that order."""
+    return Layout(tuple(Block(BlockKind.PARAGRAPH, text) for pair in pairs for text in pair.texts))
 
 
 def pairs_to_json(pairs: Iterable[Pair]) -> bytes:

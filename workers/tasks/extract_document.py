@@ -9,6 +9,7 @@ from webapp.core.jobs.models import JobKind
 from webapp.core.tenancy import firm_scope
 from webapp.documents import selectors, services
 from webapp.documents.models import Document
+from webapp.documents.pairs import layout_of
 from webapp.findings import services as findings
 from workers import similarity
 from workers.extraction import Extracted, ExtractionRefused
@@ -55,11 +56,11 @@ def _record(document: Document, found: Extracted) -> None:
         kind=found.kind,
         ocr_confidence=found.ocr_confidence,
     )
-    findings.scan(document=document, layout=found.layout)
     if found.table is not None:
         services.record_table(document=document, table=found.table)
     elif found.pairs:
         services.record_pairs(document=document, pairs=found.pairs)
+    findings.scan(document=document, layout=layout_of(found.pairs) if found.pairs else found.layout)
     if found.members:
         files = ((member.name, member.data) for member in found.members)
         services.add_members(document=document, files=files)

@@ -12,6 +12,7 @@ class JobKind(models.TextChoices):
     BUILD = "build", "Build a dataset"
     TRAIN = "train", "Train an adapter"
     RENDER = "render", "Draw a document's pages"
+    SCAN = "scan", "Look through a table's pairs"
 
     @property
     def task(self) -> str:

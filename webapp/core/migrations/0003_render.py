@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
                     ("build", "Build a dataset"),
                     ("train", "Train an adapter"),
                     ("render", "Draw a document's pages"),
+                    ("scan", "Look through a table's pairs"),
                 ],
                 max_length=20,
             ),

@@ -4,8 +4,11 @@ from django.db import transaction
 
 from webapp.audit import services as audit
 from webapp.core.errors import Conflict, Invalid
+from webapp.core.jobs import services as jobs
+from webapp.core.jobs.models import JobKind
 from webapp.documents import selectors
 from webapp.documents.models import Document
+from webapp.documents.services.record import record_pairs_layout
 from webapp.tenants.models import Membership
 from webapp.tenants.permissions import Action, require
 
@@ -29,17 +32,18 @@ def choose_columns(*, member: Membership, document: Document, prompt: str, compl
         problems["completion"] = "Choose another column than the one that is asked."
     if problems:
         raise Invalid(" ".join(problems.values()), fields=problems)
-    pairs = len(table.pairs(prompt=prompt, completion=completion))
+    pairs = table.pairs(prompt=prompt, completion=completion)
     if not pairs:
         raise Invalid("No row has words in both of these columns; choose others.")
     document.columns = {"prompt": prompt, "completion": completion}
-    document.pairs = pairs
-    document.save(update_fields=["columns", "pairs"])
+    document.save(update_fields=["columns"])
+    record_pairs_layout(document=document, pairs=pairs)
+    jobs.enqueue(JobKind.SCAN, tenant_id=member.tenant_id, object_id=document.id)
     audit.record(
         tenant_id=member.tenant_id,
         actor=member,
         action="document.columns_chosen",
         target=document,
-        pairs=pairs,
+        pairs=len(pairs),
     )
-    return pairs
+    return len(pairs)

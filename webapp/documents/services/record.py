@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from django.db import transaction
 
 from webapp.core import storage
 from webapp.documents.layout import Layout
 from webapp.documents.models import Document
-from webapp.documents.pairs import Pair, Table, pairs_to_json
+from webapp.documents.pairs import Pair, Table, layout_of, pairs_to_json
 
 
 @transaction.atomic
@@ -37,8 +38,16 @@ def record_table(*, document: Document, table: Table) -> None:
 def record_pairs(*, document: Document, pairs: Sequence[Pair]) -> None:
     """Keep ready-made pairs as they came."""
     document.data_name = _keep(document, "data", pairs_to_json(pairs))
+    record_pairs_layout(document=document, pairs=pairs)
+
+
+def record_pairs_layout(*, document: Document, pairs: Sequence[Pair]) -> None:
+    """Keep how many pairs there are, and what they say as a layout: findings are places in it."""
+    if before := document.layout_name:
+        transaction.on_commit(partial(storage.delete, before))
+    document.layout_name = _keep(document, "layout", layout_of(pairs).to_json())
     document.pairs = len(pairs)
-    document.save(update_fields=["data_name", "pairs"])
+    document.save(update_fields=["data_name", "layout_name", "pairs"])
 
 
 def _keep(document: Document, area: str, data: bytes) -> str:
