@@ -6,6 +6,21 @@ from webapp.celery import app
 
 django.setup()
 
-from workers.tasks import build_dataset, extract_document, relay, train_adapter  # noqa: E402  # needs Django
+from workers.tasks import (  # noqa: E402  # needs Django
+    build_dataset,
+    extract_document,
+    relay,
+    render_pages,
+    scan_document,
+    train_adapter,
+)
 
-__all__ = ["app", "build_dataset", "extract_document", "relay", "train_adapter"]
+__all__ = [
+    "app",
+    "build_dataset",
+    "extract_document",
+    "relay",
+    "render_pages",
+    "scan_document",
+    "train_adapter",
+]

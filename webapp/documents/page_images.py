@@ -29,6 +29,8 @@ class PageView:
 @transaction.atomic
 def look(document: Document, number: int) -> PageView:
     """What there is to see of a page; asks for it and the next few where nobody has looked yet."""
+    if document.pages is None or not 1 <= number <= document.pages:
+        raise NotFound
     if document.kind not in DRAWN or document.state not in ("ready", "withdrawn"):
         return PageView(number, ready=False)
     images = PageImage.objects.of(document.tenant_id).filter(document=document)
@@ -38,7 +40,7 @@ def look(document: Document, number: int) -> PageView:
     latest = last.order_by("-queued_at").first()
     if latest is not None and latest.state in ENDED and latest.state != JobState.SUCCEEDED:
         return PageView(number, ready=False, reason=latest.message)
-    pages = range(number, min(number + AHEAD, (document.pages or number) + 1))
+    pages = range(number, min(number + AHEAD, document.pages + 1))
     wanted = [PageImage(tenant_id=document.tenant_id, document=document, number=page) for page in pages]
     PageImage.objects.bulk_create(wanted, ignore_conflicts=True)
     if latest is None or latest.state != JobState.QUEUED:
