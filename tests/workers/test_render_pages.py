@@ -88,6 +88,20 @@ def test_a_page_that_there_is_not_is_not_drawn(firm: Firm, brief: Document, sign
     assert jobs(firm) == []
 
 
+def test_a_page_that_the_drawn_original_lacks_is_not_asked_for_again(
+    firm: Firm, brief: Document, signed_in: SignIn
+) -> None:
+    with firm_scope(firm.tenant.id):  # as of a Word file that Word laid out on more pages
+        Document.objects.filter(id=brief.id).update(pages=50)
+    panel = f"/documents/{brief.id}/pages/50/"
+    client = signed_in(firm.alice)
+    client.get(panel)
+    draw_pages()
+    for _ in range(2):
+        assert "has fewer pages" in client.get(panel).content.decode()
+    assert jobs(firm) == [JobState.SUCCEEDED]
+
+
 def test_a_text_has_no_look_of_its_own(firm: Firm, signed_in: SignIn) -> None:
     with tenant_scope(firm.tenant.id, viewer=firm.alice.id):
         document = services.upload(member=firm.alice, name="note.txt", data=b"The motion is granted.")

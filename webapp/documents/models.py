@@ -91,12 +91,13 @@ class Document(TenantOwned):
 
 
 class PageImage(TenantOwned):
-    """A page of the original as a picture, encrypted in storage. Wanted while `stored_name` is empty: a page
-    is drawn when somebody first looks at it."""
+    """A page of the original as a picture, encrypted in storage. It is wanted until a worker has `answered`,
+    which leaves `stored_name` empty where the file, laid out here, has no such page."""
 
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="page_images")
     number = models.PositiveIntegerField(help_text="from 1")
     stored_name = models.CharField(max_length=200, blank=True)
+    answered = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["number"]

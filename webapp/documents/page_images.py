@@ -13,6 +13,7 @@ from webapp.core.jobs.models import ENDED, Job, JobKind, JobState
 from webapp.documents.models import Document, PageImage
 
 DRAWN = frozenset({"pdf", "docx", "doc", "odt", "rtf", "wpd"})  # kinds whose pages have a look of their own
+NO_PAGE = "Laid out here, the original has fewer pages than in the program that wrote it; download it."
 AHEAD = 8  # pages drawn at once: who looks at one mostly looks at the next
 
 
@@ -34,8 +35,9 @@ def look(document: Document, number: int) -> PageView:
     if document.kind not in DRAWN or document.state not in ("ready", "withdrawn"):
         return PageView(number, ready=False)
     images = PageImage.objects.of(document.tenant_id).filter(document=document)
-    if images.filter(number=number).exclude(stored_name="").exists():
-        return PageView(number, ready=True)
+    drawn = images.filter(number=number, answered=True).first()
+    if drawn is not None:
+        return PageView(number, ready=bool(drawn.stored_name), reason="" if drawn.stored_name else NO_PAGE)
     last = Job.objects.filter(tenant_id=document.tenant_id, kind=JobKind.RENDER, object_id=document.id)
     latest = last.order_by("-queued_at").first()
     if latest is not None and latest.state in ENDED and latest.state != JobState.SUCCEEDED:
@@ -50,17 +52,19 @@ def look(document: Document, number: int) -> PageView:
 
 def wanted(document: Document) -> list[int]:
     """The numbers of the pages that somebody waits for."""
-    rows = PageImage.objects.of(document.tenant_id).filter(document=document, stored_name="")
+    rows = PageImage.objects.of(document.tenant_id).filter(document=document, answered=False)
     return list(rows.order_by("number").values_list("number", flat=True))
 
 
 @transaction.atomic
-def record(document: Document, images: list[tuple[int, bytes]]) -> None:
-    """Keep drawn pages (`(number, PNG)`)."""
+def record(document: Document, numbers: list[int], images: list[tuple[int, bytes]]) -> None:
+    """Keep what was drawn (`(number, PNG)`) of the pages `numbers` that were asked for."""
     firm = document.tenant
+    rows = PageImage.objects.of(firm.id).filter(document=document)
     for number, data in images:
         stored = storage.put(tenant_id=firm.id, wrapped_key=firm.wrapped_key, area="pages", data=data)
-        PageImage.objects.of(firm.id).filter(document=document, number=number).update(stored_name=stored.name)
+        rows.filter(number=number).update(stored_name=stored.name)
+    rows.filter(number__in=numbers).update(answered=True)
 
 
 def image(document: Document, number: int) -> bytes:

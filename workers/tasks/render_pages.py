@@ -35,6 +35,6 @@ def _draw(held: Held) -> Record:
 
     def record() -> None:
         document.tenant = firm
-        page_images.record(document, images)
+        page_images.record(document, numbers, images)
 
     return record

@@ -27,6 +27,7 @@ class Migration(migrations.Migration):
                 ),
                 ("number", models.PositiveIntegerField(help_text="from 1")),
                 ("stored_name", models.CharField(blank=True, max_length=200)),
+                ("answered", models.BooleanField(default=False)),
             ],
             options={
                 "ordering": ["number"],
