@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.extraction.conftest import Read
-from tests.extraction.files import BRIEF, body, document, docx, overlapping_docx, pdf, pdf_bomb
+from tests.extraction.files import BRIEF, body, document, docx, overlapping_docx, packed, pdf, pdf_bomb
 from workers.extraction import ExtractionRefused, Limits
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -35,6 +35,15 @@ BAD = {
     "a PDF named TXT": (pdf(), "a.txt", "wrong_type"),
     "text named PDF": (b"just words", "a.pdf", "wrong_type"),
     "a program named TXT": (b"\x7fELF" + bytes(200), "a.txt", "wrong_type"),
+    "RTF named DOC": (b"{\\rtf1 words}", "a.doc", "wrong_type"),
+    "an Excel file named DOC": (OLE + "Workbook".encode("utf-16-le"), "a.doc", "wrong_type"),
+    "an archive named DOCX": (packed({"a.txt": b"words"}), "a.docx", "wrong_type"),
+    "a Word file named ZIP": (docx(), "a.zip", "wrong_type"),
+    "text named WPD": (b"just words", "a.wpd", "wrong_type"),
+    "text named HTML": (b"just words", "a.html", "wrong_type"),
+    "text named EML": (b"just words, no heads", "a.eml", "wrong_type"),
+    "a page named DOC": (b"<html><p>words</p></html>", "a.doc", "wrong_type"),
+    "an Outlook message": (OLE + "__substg1.0_".encode("utf-16-le"), "a.msg", "unsupported"),
     "bytes named TXT": (bytes(range(256)) * 4, "a.txt", "wrong_type"),
     "half a character": ("ä".encode("utf-16")[:-1], "a.txt", "wrong_type"),
     "a cut spreadsheet": (b"PK\x03\x04", "a.xlsx", "corrupt"),
@@ -52,6 +61,13 @@ def test_it_refuses_in_one_sentence(read: Read, data: bytes, name: str, code: st
         read(data, name)
     assert refused.value.code == code
     is_one_sentence(refused.value.message)
+
+
+def test_a_wrong_name_is_told_with_the_right_one(read: Read) -> None:
+    with pytest.raises(ExtractionRefused, match=r"named \.doc but is an RTF file; rename it to end in \.rtf"):
+        read(b"{\\rtf1 words}", "a.doc")
+    with pytest.raises(ExtractionRefused, match=r"save this e-mail as \.eml"):
+        read(OLE, "a.msg")
 
 
 def is_one_sentence(message: str) -> None:
