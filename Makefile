@@ -13,7 +13,7 @@ EMBEDDED := $(BIN)/python -m webapp.core.embedded
 RANDOM_KEY := $$($(BIN)/python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')
 RANDOM_TEXT := $$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
 
-.PHONY: help setup run test check format screenshots clean chromium
+.PHONY: help setup run test check format screenshots clean chromium readers
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -35,7 +35,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: $(INSTALLED) ## Start the product on http://127.0.0.1:8800 (ARGS="--help" lists its options)
 	@$(BIN)/python -m workers.supervisor $(ARGS)
 
-test: $(INSTALLED) chromium ## Run all tests on servers they start themselves (ARGS go to pytest)
+test: $(INSTALLED) chromium readers ## Run all tests on servers they start themselves (ARGS go to pytest)
 	@$(BIN)/python -c 'from tests.models import base_model_folder; base_model_folder()'
 	@if command -v chromium > /dev/null; then \
 		$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS); \
@@ -50,6 +50,15 @@ chromium:
 	@if ! command -v chromium > /dev/null && test "$$(id -u)" = 0 && command -v apt-get > /dev/null; then \
 		echo 'Installing Chromium for the browser tests'; \
 		{ apt-get update && apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; } || true; \
+	fi
+
+# DOC, WPD, RTF and ODT want LibreOffice, scans want Tesseract. Without them their tests are left out.
+readers:
+	@if ! { command -v soffice && command -v tesseract; } > /dev/null && test "$$(id -u)" = 0 \
+			&& command -v apt-get > /dev/null; then \
+		echo 'Installing LibreOffice and Tesseract for the tests of old formats and of scans'; \
+		{ apt-get update && apt-get install --yes --no-install-recommends \
+			libreoffice-writer-nogui fonts-liberation tesseract-ocr tesseract-ocr-eng; } || true; \
 	fi
 
 check: $(INSTALLED) ## Lint, format, types, rules of imports, templates, deployment settings, migrations
