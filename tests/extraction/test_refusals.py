@@ -22,6 +22,7 @@ BAD = {
     "an empty file": (b"", "a.pdf", "empty"),
     "blank text": (b" \n\n \n", "a.txt", "no_text"),
     "a Word file with no words": (docx(body(["", "1."])), "a.docx", "no_text"),
+    "letters of an unknown font": (docx(body(["\ue001\ue002\ue003 and"] * 20)), "a.docx", "unreadable"),
     "a scan": (pdf([["", ""], []]), "a.pdf", "no_text"),
     "a locked PDF": (pdf([BRIEF], "open sesame"), "a.pdf", "encrypted"),
     "a locked Word file": (LOCKED_DOCX, "a.docx", "encrypted"),

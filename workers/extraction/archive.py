@@ -26,8 +26,7 @@ def read_zip(data: bytes, limits: Limits, depth: int) -> Extracted:
     if depth > limits.depth:
         raise ExtractionRefused(
             "too_complex",
-            "This archive lies in an archive that lies in another; unpack the outermost and upload its "
-            "files.",
+            "This archive lies too deep in other archives or e-mails; save it by itself and upload it again.",
         )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
