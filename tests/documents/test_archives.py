@@ -177,3 +177,17 @@ def test_near_duplicates_are_found_as_they_are_read(firm: Firm) -> None:
     found = by_name(firm)
     assert found["draft.txt"].near_duplicates == found["final.txt"].near_duplicates is not None
     assert found["other.txt"].near_duplicates is None
+
+
+def test_an_archive_of_archives_does_not_fill_the_queue(firm: Firm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.documents.services.members.MOST_FILES", 5)
+    two = {f"{n}_txt": brief(n) for n in range(2)}
+    outer = packed(
+        inner_zip=packed(**{f"{n}_txt": brief(n) for n in range(10, 14)}), note_txt=brief(99), **two
+    )
+    upload(firm, "outer.zip", outer)
+    extract_document()
+    found = by_name(firm)
+    assert found["inner.zip"].state == "refused", "it would bring the fifth, sixth and seventh"
+    assert "split the archive" in found["inner.zip"].reason
+    assert sorted(found) == ["0.txt", "1.txt", "inner.zip", "note.txt", "outer.zip"]

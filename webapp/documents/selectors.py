@@ -130,10 +130,27 @@ def inside(document: Document) -> list[Document]:
 
 def depth(document: Document) -> int:
     """In how many archives or e-mails a document came, one in the other."""
-    steps, at = 0, document
+    return len(_came_in(document))
+
+
+def came_along(document: Document) -> int:
+    """How many files came in the same upload: in the outermost archive or e-mail, and in what is in it."""
+    outermost = _came_in(document)[-1] if document.parent_id else document.id
+    level, files = [outermost], 0
+    while level:
+        rows = Document.objects.of(document.tenant_id).filter(parent__in=level)
+        level = list(rows.values_list("id", flat=True))
+        files += len(level)
+    return files
+
+
+def _came_in(document: Document) -> list[uuid.UUID]:
+    """What a document came in, and what that came in, outwards."""
+    parents, at = [], document
     while at.parent_id is not None:
-        steps, at = steps + 1, Document.objects.of(document.tenant_id).only("parent").get(id=at.parent_id)
-    return steps
+        parents.append(at.parent_id)
+        at = Document.objects.of(document.tenant_id).only("parent").get(id=at.parent_id)
+    return parents
 
 
 def near_duplicates(document: Document) -> QuerySet[Document]:

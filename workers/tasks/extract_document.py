@@ -5,6 +5,7 @@ from pathlib import Path
 
 from celery import shared_task
 
+from webapp.core.errors import Invalid
 from webapp.core.jobs.models import JobKind
 from webapp.core.tenancy import firm_scope
 from webapp.documents import selectors, services
@@ -42,7 +43,10 @@ def _extract(held: Held) -> Record:
 
     def record() -> None:
         document.tenant = firm
-        _record(document, found)
+        try:
+            _record(document, found)
+        except Invalid as too_much:
+            raise JobFailed(too_much.message) from None
         services.record_likeness(document=document, signature=signature, bands=bands)
 
     return record

@@ -5,10 +5,14 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from webapp.audit import services as audit
+from webapp.core.errors import Invalid
 from webapp.documents import selectors
 from webapp.documents.locks import one_writer
 from webapp.documents.models import Document
 from webapp.documents.services.upload import clean_name, keep
+
+
+MOST_FILES = 2000  # of one upload: an archive of archives would fill the queue otherwise
 
 
 @transaction.atomic
@@ -17,8 +21,11 @@ def add_members(*, document: Document, files: Iterable[tuple[str, bytes]]) -> No
 
     Each belongs to the same matter and is read by a job of its own. Bytes that the uploader can see among the
     firm's documents already, or that lie in it twice, are counted in `document.already_here` and not added.
+
+    Raises Invalid when more files come in one upload than one may hold, archives in it included.
     """
     one_writer(document.tenant_id)
+    room = MOST_FILES - selectors.came_along(document)
     member = document.uploaded_by
     member.tenant = document.tenant
     added: list[Document] = []
@@ -27,6 +34,11 @@ def add_members(*, document: Document, files: Iterable[tuple[str, bytes]]) -> No
         if data and selectors.same_bytes(member, selectors.digest(data)) is not None:
             already_here += 1
             continue
+        if len(added) == room:
+            raise Invalid(
+                f"More than {MOST_FILES:,} files came in one upload; split the archive and send its parts.",
+                code="too_complex",
+            )
         added.append(
             keep(member=member, name=clean_name(name), data=data, matter=document.matter, parent=document)
         )
