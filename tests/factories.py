@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.conftest import Firm
 from webapp.adapters import services as adapters
@@ -17,6 +17,7 @@ from webapp.datasets import selectors as dataset_selectors
 from webapp.datasets import services as datasets
 from webapp.datasets.examples import NewExample
 from webapp.datasets.models import Dataset
+from webapp.datasets.split import Side
 from webapp.documents import services as documents
 from webapp.documents.layout import Layout
 from webapp.documents.models import Document
@@ -28,12 +29,13 @@ _serial = itertools.count(1)
 
 
 def end_job(
-    job: Job,
+    job: Job | None,
     state: JobState = JobState.SUCCEEDED,
     message: str = "",
     record: Callable[[], None] = lambda: None,
 ) -> None:
     """Bring a waiting job to an end as a worker does; `record` runs in the same transaction."""
+    assert job is not None
     while claim := jobs.claim(JobKind(job.kind), worker="test"):
         with tenant_scope(claim.tenant_id):
             jobs.finish(claim, state, message=message)
@@ -64,10 +66,34 @@ def ready_dataset(firm: Firm, *, by: Membership | None = None) -> Dataset:
         dataset = datasets.create(
             member=member, name=f"Briefs {next(_serial)}", document_ids=[row.id for row in chosen]
         )
-        draft = NewExample(kind="cite", prompt="See 539 US 306.", completion="See 539 U. S. 306.")
-        drafts = [(part.document, part.split, [draft]) for part in dataset_selectors.parts(dataset)]
-        end_job(dataset.job, record=lambda: datasets.record_examples(dataset=dataset, drafts=drafts))
+        freeze(dataset, train=[cite(1)], heldout=[cite(2)])
     return dataset
+
+
+def cite(page: int) -> NewExample:
+    return NewExample("cite", prompt=f"See 539 US 306, {page}.", completion=f"See 539 U. S. 306, {page}.")
+
+
+def freeze(dataset: Dataset, *, train: Sequence[NewExample], heldout: Sequence[NewExample]) -> None:
+    """Bring a waiting dataset to its end as its job does: all examples of a side are its first document's."""
+    claim = jobs.claim(JobKind.BUILD, worker="test")
+    assert claim is not None and claim.object_id == dataset.id
+    build = datasets.Build(dataset, claim=claim)
+    build.begin()
+    parts = list(dataset_selectors.parts(dataset))
+    made: dict[Side, Sequence[NewExample]] = {"train": train, "heldout": heldout}
+    for side, examples in made.items():
+        document = next(part.document for part in parts if part.split in (side, "both"))
+        for example in examples:
+            build.add(document, side, example, tokens=(20, 10))
+    for part in parts:
+        build.end_document(part.document)
+    build.flush()
+    with tenant_scope(dataset.tenant_id):
+        assert jobs.finish(claim, JobState.SUCCEEDED)
+        build.freeze(base_revision="0" * 64, chat_template_sha256="0" * 64)
+    assert dataset.job is not None
+    dataset.job.refresh_from_db()
 
 
 def queued_run(firm: Firm, *, by: Membership | None = None, adapter_name: str = "briefs") -> TrainingRun:

@@ -8,11 +8,10 @@ import pytest
 from django.test import Client
 
 from tests.conftest import Firm
-from tests.factories import end_job, ready_document
+from tests.factories import freeze, ready_document
 from tests.live import learned, live
 from webapp.adapters import services as adapters
 from webapp.core.tenancy import tenant_scope
-from webapp.datasets import selectors as dataset_selectors
 from webapp.datasets import services as datasets
 from webapp.datasets.examples import NewExample
 from webapp.playground import selectors
@@ -28,9 +27,11 @@ def dataset_with(firm: Firm, prompts: list[tuple[str, str]]) -> None:
     chosen = [ready_document(firm) for _ in range(2)]
     with tenant_scope(firm.tenant.id):
         dataset = datasets.create(member=firm.alice, name="Briefs", document_ids=[row.id for row in chosen])
-        drafts = [NewExample(kind, prompt=prompt, completion="x") for kind, prompt in prompts]
-        parts = [(part.document, part.split, drafts) for part in dataset_selectors.parts(dataset)]
-        end_job(dataset.job, record=lambda: datasets.record_examples(dataset=dataset, drafts=parts))
+        train, heldout = (
+            [NewExample(kind, prompt, f"{side} {at}") for at, (kind, prompt) in enumerate(prompts)]
+            for side in ("train", "heldout")
+        )
+        freeze(dataset, train=train, heldout=heldout)
 
 
 def test_the_base_comes_first_then_the_live_version_then_the_newest(

@@ -21,6 +21,14 @@ class Split(models.TextChoices):
     HELDOUT = "heldout", "Held out"
 
 
+class Side(models.TextChoices):
+    """Where a document's examples are: on one side, or, for ready-made pairs, each on its own."""
+
+    TRAIN = "train", "Training"
+    HELDOUT = "heldout", "Held out"
+    BOTH = "both", "Both sides"
+
+
 class ExampleKind(models.TextChoices):
     CITE = "cite", "Citations in the house's form"
     DRAFT = "draft", "A section from its points"
@@ -32,9 +40,10 @@ class ExampleKind(models.TextChoices):
 class Dataset(TenantOwned):
     """Examples made from documents, split by document.
 
-    A version is frozen once its job has built it: `sha256` covers its examples and its `manifest`, and
-    nothing of it changes again. A draft (`job` is None) holds only changes to its `parent`; freezing it makes
-    the next version of the same `family`.
+    A version is frozen once its job has built it: `sha256` covers its examples and its `manifest`, and the
+    database refuses to change it again. A draft (`job` is None) holds only changes to its `parent`; freezing
+    it makes the next version of the same `family`. A version with a parent is made of the parent's examples,
+    one without is made of its documents.
     """
 
     name = models.CharField(max_length=200)
@@ -61,6 +70,9 @@ class Dataset(TenantOwned):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(fields=["family", "version"], name="dataset_version_once"),
+            models.UniqueConstraint(
+                fields=["family"], condition=models.Q(job__isnull=True), name="one_open_draft_per_family"
+            ),
             models.CheckConstraint(
                 condition=models.Q(job__isnull=False) | models.Q(parent__isnull=False),
                 name="a_draft_has_a_parent",
@@ -85,6 +97,14 @@ class Dataset(TenantOwned):
     def reason(self) -> str:
         return self.job.message if self.job else ""
 
+    @property
+    def is_being_built(self) -> bool:
+        return self.job is not None and not self.job.has_ended
+
+    @property
+    def example_count(self) -> int:
+        return self.train_examples + self.heldout_examples
+
 
 class DatasetMatter(TenantOwned):
     """A matter that a dataset carries: who is screened off it sees nothing that was made of the dataset."""
@@ -97,11 +117,11 @@ class DatasetMatter(TenantOwned):
 
 
 class DatasetDocument(TenantOwned):
-    """One document's place in a dataset: all of its examples are on one side of the split."""
+    """One document's place in a dataset: all that is made of its text is on one side of the split."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="memberships")
     document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="+")
-    split = models.CharField(max_length=10, choices=Split.choices)
+    split = models.CharField(max_length=10, choices=Side.choices)
 
     class Meta:
         constraints = [
@@ -110,9 +130,13 @@ class DatasetDocument(TenantOwned):
 
 
 class Example(TenantOwned):
-    """A prompt and the completion that the house would write."""
+    """A prompt and the completion that the house would write.
 
-    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="examples")
+    Those of a frozen dataset can only go with it: the foreign key cascades in the database, where a trigger
+    refuses every other change.
+    """
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.DO_NOTHING, related_name="examples")
     document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="+")
     split = models.CharField(max_length=10, choices=Split.choices)
     position = models.PositiveIntegerField()
@@ -138,7 +162,8 @@ class ExampleChange(TenantOwned):
     """What a draft does to one of its parent's examples: leave it out, or say it otherwise."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="changes")
-    example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="changes")
+    # The database keeps the example while a change names it; Django need not load examples to find that out.
+    example = models.ForeignKey(Example, on_delete=models.DO_NOTHING, related_name="changes")
     excluded = models.BooleanField(default=False)
     prompt = models.TextField(blank=True)
     completion = models.TextField(blank=True)

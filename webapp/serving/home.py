@@ -159,7 +159,7 @@ class Glance:
         if self.ready_datasets:
             says = "Choose a preset; Quick takes a few minutes."
             return Next("Train on your dataset", says, "Start training", reverse("training-new"))
-        if self.newest_dataset and not self.newest_dataset.job.has_ended:
+        if self.newest_dataset and self.newest_dataset.is_being_built:
             url = reverse("dataset", args=[self.newest_dataset.id])
             return Next("Your dataset is being built", "This takes moments.", "Watch it", url)
         ready = self.documents["ready"]

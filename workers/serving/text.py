@@ -45,10 +45,15 @@ class TextModel:
         self, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool = True
     ) -> list[int]:
         """The tokens of a conversation as the template renders it, up to where the next answer begins."""
+        text = self.render(messages, add_generation_prompt=add_generation_prompt)
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def render(self, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool) -> str:
+        """A conversation as text, with the marks of the template."""
         if self._template is None:
             raise EngineError("This base model has no chat template: use /v1/completions.", param="messages")
         try:
-            text = self._template.render(
+            return self._template.render(
                 messages=messages, add_generation_prompt=add_generation_prompt, **self._special
             )
         except TemplateError:
@@ -57,7 +62,11 @@ class TextModel:
                 "assistant in turn.",
                 param="messages",
             ) from None
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text as it stands, nothing put before or behind it."""
+        found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [list(encoding.ids) for encoding in found]
 
     def strings(self, tokens: Sequence[int]) -> list[str]:
         """Each token as the vocabulary writes it."""

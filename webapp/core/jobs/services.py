@@ -96,6 +96,17 @@ def heartbeat(claim: Claim) -> bool:
         return bool(held.values_list("cancel_requested", flat=True).get())
 
 
+def fence(claim: Claim) -> None:
+    """Hold the job's row to the end of the caller's transaction, inside the firm's scope: what is written with
+    it is written only while the claim holds. Raises LeaseLost when the job is another's.
+
+    Keep such a transaction short: the heartbeat waits for it.
+    """
+    held = Job.objects.filter(id=claim.job_id, epoch=claim.epoch, state=JobState.RUNNING)
+    if held.select_for_update().first() is None:
+        raise LeaseLost
+
+
 def finish(claim: Claim, state: JobState, *, message: str = "", trace: str = "") -> bool:
     """End the job; False when the claim no longer holds it. Call it inside the firm's transaction."""
     return bool(

@@ -18,6 +18,7 @@ register = template.Library()
 # A state's icon and tone. The word itself always stands beside them: no colour speaks alone.
 STATES: dict[str, tuple[str, str, str]] = {
     "queued": ("clock", "quiet", "Waiting"),
+    "draft": ("file-earmark-text", "wait", "Draft"),
     "reading": ("arrow-repeat", "busy", "Being read"),
     "building": ("arrow-repeat", "busy", "Being built"),
     "running": ("arrow-repeat", "busy", "Running"),

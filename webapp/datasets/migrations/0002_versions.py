@@ -9,6 +9,65 @@ from django.db import migrations, models
 import webapp.datasets.models
 from webapp.core.tenancy import RowSecurity, Screened
 
+# Examples go with their dataset, in the database itself: see the trigger below.
+CASCADE = """
+SET CONSTRAINTS ALL IMMEDIATE;
+DO $$ DECLARE name text; BEGIN
+    SELECT c.conname INTO STRICT name FROM pg_constraint c
+    JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+    WHERE c.conrelid = 'datasets_example'::regclass AND c.contype = 'f' AND a.attname = 'dataset_id';
+    EXECUTE format('ALTER TABLE datasets_example DROP CONSTRAINT %I', name);
+    EXECUTE format('ALTER TABLE datasets_example ADD CONSTRAINT %I FOREIGN KEY (dataset_id)
+        REFERENCES datasets_dataset (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED', name);
+END $$;
+"""
+
+# A frozen dataset is one with a SHA-256. When a dataset is deleted, its row is gone before the cascade reaches
+# the examples, and only then may they go. The functions run as the tables' owner, so that no row security
+# hides a frozen dataset from them.
+FROZEN = """
+CREATE FUNCTION datasets_frozen_examples() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS
+$$ BEGIN
+    IF EXISTS (
+        SELECT 1 FROM datasets_dataset d
+        WHERE d.sha256 <> '' AND d.id IN (SELECT DISTINCT dataset_id FROM touched)
+    ) THEN RAISE EXCEPTION 'the dataset is frozen' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER frozen_insert AFTER INSERT ON datasets_example REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION datasets_frozen_examples();
+CREATE TRIGGER frozen_update_from AFTER UPDATE ON datasets_example REFERENCING OLD TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION datasets_frozen_examples();
+CREATE TRIGGER frozen_update_to AFTER UPDATE ON datasets_example REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION datasets_frozen_examples();
+CREATE TRIGGER frozen_delete AFTER DELETE ON datasets_example REFERENCING OLD TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION datasets_frozen_examples();
+
+CREATE FUNCTION datasets_frozen_dataset() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN
+    RAISE EXCEPTION 'the dataset is frozen' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE TRIGGER frozen_update BEFORE UPDATE ON datasets_dataset FOR EACH ROW
+    WHEN (OLD.sha256 <> '' AND (
+        (OLD.sha256, OLD.manifest, OLD.report, OLD.profile, OLD.family, OLD.version, OLD.parent_id, OLD.seed,
+         OLD.heldout_share, OLD.kinds, OLD.max_tokens, OLD.train_examples, OLD.heldout_examples)
+        IS DISTINCT FROM
+        (NEW.sha256, NEW.manifest, NEW.report, NEW.profile, NEW.family, NEW.version, NEW.parent_id, NEW.seed,
+         NEW.heldout_share, NEW.kinds, NEW.max_tokens, NEW.train_examples, NEW.heldout_examples)))
+    EXECUTE FUNCTION datasets_frozen_dataset();
+"""
+THAWED = """
+DROP TRIGGER frozen_update ON datasets_dataset;
+DROP FUNCTION datasets_frozen_dataset();
+DROP TRIGGER frozen_insert ON datasets_example;
+DROP TRIGGER frozen_update_from ON datasets_example;
+DROP TRIGGER frozen_update_to ON datasets_example;
+DROP TRIGGER frozen_delete ON datasets_example;
+DROP FUNCTION datasets_frozen_examples();
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -147,6 +206,23 @@ class Migration(migrations.Migration):
                 max_length=20,
             ),
         ),
+        migrations.AlterField(
+            model_name="datasetdocument",
+            name="split",
+            field=models.CharField(
+                choices=[("train", "Training"), ("heldout", "Held out"), ("both", "Both sides")],
+                max_length=10,
+            ),
+        ),
+        migrations.AlterField(
+            model_name="example",
+            name="dataset",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.DO_NOTHING,
+                related_name="examples",
+                to="datasets.dataset",
+            ),
+        ),
         migrations.AddIndex(
             model_name="example",
             index=models.Index(fields=["dataset", "kind", "position"], name="example_kind"),
@@ -158,6 +234,14 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="dataset",
             constraint=models.UniqueConstraint(fields=("family", "version"), name="dataset_version_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="dataset",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("job__isnull", True)),
+                fields=("family",),
+                name="one_open_draft_per_family",
+            ),
         ),
         migrations.AddConstraint(
             model_name="dataset",
@@ -208,7 +292,7 @@ class Migration(migrations.Migration):
             model_name="examplechange",
             name="example",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="changes", to="datasets.example"
+                on_delete=django.db.models.deletion.DO_NOTHING, related_name="changes", to="datasets.example"
             ),
         ),
         migrations.AddField(
@@ -278,4 +362,6 @@ class Migration(migrations.Migration):
             """,
             reverse_sql=migrations.RunSQL.noop,
         ),
+        migrations.RunSQL(sql=CASCADE, reverse_sql=migrations.RunSQL.noop),
+        migrations.RunSQL(sql=FROZEN, reverse_sql=THAWED),
     ]

@@ -11,7 +11,6 @@ from webapp.documents.locks import one_writer
 from webapp.documents.models import Document
 from webapp.documents.services.upload import clean_name, keep
 
-
 MOST_FILES = 2000  # of one upload: an archive of archives would fill the queue otherwise
 
 

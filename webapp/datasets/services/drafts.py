@@ -1,0 +1,185 @@
+"""Changes to a frozen dataset are gathered in a draft; freezing it makes the next version."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import Count
+
+from webapp.audit import services as audit
+from webapp.core.errors import Conflict, Invalid
+from webapp.core.jobs import services as jobs
+from webapp.core.jobs.models import JobKind
+from webapp.core.tenancy import firm_scope
+from webapp.datasets import selectors
+from webapp.datasets.models import Dataset, Example, ExampleChange, Split
+from webapp.datasets.services.create import add_parts, next_version
+from webapp.datasets.services.delete import delete
+from webapp.tenants.models import Membership
+from webapp.tenants.permissions import Action, require
+
+MAX_CHARACTERS = 40_000
+
+
+@transaction.atomic
+def open_draft(*, member: Membership, dataset: Dataset) -> Dataset:
+    """The open draft of a frozen dataset, begun now unless there is one; a draft itself is given back.
+
+    Raises Conflict for a dataset that is not frozen, and while another of its versions has a draft.
+    """
+    require(member, Action.BUILD)
+    if dataset.state == "draft":
+        return dataset
+    if dataset.state != "ready":
+        raise Conflict("Only the examples of a dataset that is ready can be changed.")
+    with firm_scope(dataset.tenant_id):  # one at a time for the whole family, whoever sees which version
+        family = Dataset.objects.of(dataset.tenant_id).filter(family=dataset.family)
+        list(family.select_for_update().order_by("version").values_list("id"))
+        found: Dataset | None = family.filter(job=None).select_related("parent").first()
+    if found is None:
+        draft = next_version(dataset, by=member)
+        draft.save(force_insert=True)
+        add_parts(draft, {part.document: part.split for part in selectors.parts(dataset)})
+        audit.record(
+            tenant_id=member.tenant_id,
+            actor=member,
+            action="dataset.draft_begun",
+            target=draft,
+            parent=str(dataset.id),
+        )
+        return draft
+    if found.parent_id != dataset.id:
+        raise Conflict(
+            f"A draft of “{found.parent}” has been begun; freeze or discard it before you change this one."
+        )
+    return found
+
+
+@transaction.atomic
+def exclude(*, member: Membership, dataset: Dataset, position: int) -> Dataset:
+    """Leave an example out of the next version; returns the draft that says so. Raises NotFound, Conflict."""
+    draft = open_draft(member=member, dataset=dataset)
+    example = selectors.example(draft, position)
+    _change(member, draft, example, excluded=True)
+    return draft
+
+
+@transaction.atomic
+def edit(*, member: Membership, dataset: Dataset, position: int, prompt: str, completion: str) -> Dataset:
+    """Say an example otherwise in the next version; returns the draft that says so.
+
+    Raises Invalid for a side without words, NotFound, Conflict.
+    """
+    draft = open_draft(member=member, dataset=dataset)
+    example = selectors.example(draft, position)
+    said = {"prompt": _as_typed(prompt), "completion": _as_typed(completion)}
+    problems = {}
+    for field, text in said.items():
+        if not text.strip():
+            problems[field] = "This side must have words; to leave the example out, exclude it."
+        elif len(text) > MAX_CHARACTERS:
+            problems[field] = f"Keep this under {MAX_CHARACTERS:,} characters."
+        elif "\0" in text:
+            problems[field] = "This holds a character that no text has; remove it."
+    if problems:
+        raise Invalid(" ".join(problems.values()), fields=problems)
+    if said == {"prompt": example.prompt, "completion": example.completion}:
+        undo(member=member, draft=draft, position=position)
+    else:
+        _change(member, draft, example, prompt=said["prompt"], completion=said["completion"])
+    return draft
+
+
+@transaction.atomic
+def undo(*, member: Membership, draft: Dataset, position: int) -> None:
+    """Take back what the draft does to an example. Raises Conflict when it is no draft."""
+    require(member, Action.BUILD)
+    _must_be_open(draft)
+    example = selectors.example(draft, position)
+    changes = ExampleChange.objects.of(draft.tenant_id).filter(dataset=draft, example=example)
+    if changes.delete()[0]:
+        _audit(member, draft, "dataset.change_undone", example)
+
+
+@transaction.atomic
+def discard(*, member: Membership, draft: Dataset) -> None:
+    """Throw a draft away with its changes. Raises Conflict when it is no draft."""
+    require(member, Action.BUILD)
+    _must_be_open(draft)
+    delete(member=member, dataset=draft)
+
+
+@transaction.atomic
+def freeze(*, member: Membership, draft: Dataset) -> Dataset:
+    """Queue the job that makes the draft a version: its parent's examples with the changes made.
+
+    Raises Conflict when it is no draft, changes nothing, or would leave a side of the split empty.
+    """
+    require(member, Action.BUILD)
+    _must_be_open(draft)
+    assert draft.parent is not None
+    changes = ExampleChange.objects.of(draft.tenant_id).filter(dataset=draft)
+    if not changes.exists():
+        raise Conflict("Nothing is changed in this draft yet; exclude or edit an example first.")
+    excluded = dict(
+        changes.filter(excluded=True).values_list("example__split").annotate(n=Count("id")).order_by()
+    )
+    for split, had in (
+        (Split.TRAIN, draft.parent.train_examples),
+        (Split.HELDOUT, draft.parent.heldout_examples),
+    ):
+        if had <= excluded.get(split, 0):
+            raise Conflict(
+                f"No {split.label.lower()} example would be left; undo an exclusion, then freeze the draft."
+            )
+    job = jobs.enqueue(JobKind.BUILD, tenant_id=draft.tenant_id, object_id=draft.id)
+    if not Dataset.objects.of(draft.tenant_id).filter(id=draft.id, job=None).update(job=job):
+        raise Conflict("Somebody has just frozen this draft.")
+    draft.job = job
+    audit.record(
+        tenant_id=member.tenant_id,
+        actor=member,
+        action="dataset.frozen",
+        target=draft,
+        parent=str(draft.parent_id),
+        changes=changes.count(),
+    )
+    return draft
+
+
+def _change(
+    member: Membership,
+    draft: Dataset,
+    example: Example,
+    *,
+    excluded: bool = False,
+    prompt: str = "",
+    completion: str = "",
+) -> None:
+    ExampleChange.objects.update_or_create(
+        tenant_id=draft.tenant_id,
+        dataset=draft,
+        example=example,
+        defaults={
+            "excluded": excluded,
+            "prompt": prompt,
+            "completion": completion,
+            "changed_by": member,
+        },
+    )
+    _audit(member, draft, "dataset.example_excluded" if excluded else "dataset.example_edited", example)
+
+
+def _audit(member: Membership, draft: Dataset, action: str, example: Example) -> None:
+    audit.record(
+        tenant_id=member.tenant_id, actor=member, action=action, target=draft, position=example.position
+    )
+
+
+def _must_be_open(draft: Dataset) -> None:
+    if draft.state != "draft":
+        raise Conflict("This is no draft any more; it was frozen.")
+
+
+def _as_typed(text: str) -> str:
+    """A browser sends line ends as CR LF, whatever was typed."""
+    return text.replace("\r\n", "\n")
