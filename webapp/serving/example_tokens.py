@@ -50,7 +50,11 @@ def _see(request: HttpRequest, dataset_id: uuid.UUID, position: int) -> dict[str
         member = tenants.member(membership.tenant_id, membership.id)
         require(member, Action.VIEW)
         dataset = datasets.dataset(member.tenant_id, dataset_id)
-        return {"member": member, "dataset": dataset, "example": datasets.example(dataset, position)}
+        example = datasets.example(dataset, position)
+        change = datasets.changes(dataset, [example]).exclude(excluded=True).first()
+        if change is not None:  # a draft is shown as it would be frozen
+            example.prompt, example.completion = change.prompt, change.completion
+        return {"member": member, "dataset": dataset, "example": example}
 
 
 def _page(request: HttpRequest, seen: dict[str, Any]) -> HttpResponse:

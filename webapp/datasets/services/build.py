@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.db import connection
+
 from webapp.core.jobs import services as jobs
 from webapp.core.jobs.services import Claim
 from webapp.core.tenancy import firm_scope
@@ -23,6 +25,7 @@ from webapp.documents.models import Document
 
 BATCH = 500
 PROGRESS_SECONDS = 1.0
+LARGE = 5000  # examples, from which on the database should look its table over at once
 NAMED = 3  # documents that a sentence names
 
 
@@ -188,6 +191,10 @@ class Build:
                 "sha256",
             ]
         )
+
+        if sum(self._sieve.kept.values()) >= LARGE:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT housestyle_analyze_examples()")
 
     def _progress(self) -> None:
         Dataset.objects.of(self.claim.tenant_id).filter(id=self.dataset.id).update(
