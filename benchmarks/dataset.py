@@ -6,40 +6,20 @@ Both on servers and a home of their own, through the product's own services, job
 from __future__ import annotations
 
 import json
-import os
-import random
 import resource
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from benchmarks.briefs import PAGES, document_text
+from benchmarks.product import PASSWORD, ROOT, a_member, django, product, web
 
 if TYPE_CHECKING:
     from webapp.datasets.models import Dataset
     from webapp.tenants.models import Membership
-
-ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / ".housestyle"
-MODEL = "SmolLM2-135M-Instruct"
-PAGES, WORDS_A_PAGE = 10, 400
-PASSWORD = "a password of this run only"
-
-WHO = "court panel plaintiff defendant agency tenant trustee surety carrier insurer lender buyer seller"
-DID = "denies concedes recites disputes pleads overlooks preserves waives proves assumes rejects affirms"
-WHAT = "notice standing damages costs delay venue remand waiver consent tender breach title lien novation"
-HOW = "plainly squarely narrowly expressly promptly rightly flatly wholly openly fairly barely soundly"
-WHY = "on this record|without more|as a matter of law|by any measure|in good faith|at trial|below|in equity"
-REPORTERS = ("U.S.", "F.3d", "F.2d", "S. Ct.", "F. Supp. 2d", "N.E.2d", "P.3d")
-NAMES = (
-    "Adler Brandt Castro Dunham Eriksen Farrow Gould Hale Ibsen Jarvis Keane Lowell Mercer Nolan Osgood Pryce"
-)
 
 
 @dataclass(frozen=True)
@@ -63,7 +43,7 @@ class Opened:
 
 def measure_build(documents: int = 1000) -> Built:
     """Make `documents` documents of ten pages, then let one job build a dataset of them."""
-    with _product() as environment:
+    with product() as environment:
         code = f"from benchmarks import dataset; dataset.make_documents({documents})"
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
         done = subprocess.run(
@@ -80,7 +60,7 @@ def measure_build(documents: int = 1000) -> Built:
 
 def measure_page(examples: int = 100_000, times: int = 9) -> Opened:
     """Make a frozen dataset of so many examples and open its pages over HTTP; the median of `times`."""
-    with _product() as environment:
+    with product() as environment:
         code = f"from benchmarks import dataset; dataset.open_pages({examples}, {times})"
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -93,62 +73,12 @@ def measure_page(examples: int = 100_000, times: int = 9) -> Opened:
     return Opened(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def document_text(number: int) -> str:
-    """Ten pages of a brief that nobody wrote: headings, paragraphs, about four citations a page."""
-    dice = random.Random(number)
-    topic = f"{dice.choice(NAMES.split())} {dice.choice(WHAT.split())}"
-    paragraphs = [f"Brief on the {topic} in Matter {number}"]
-    words = 0
-    while words < PAGES * WORDS_A_PAGE:
-        if dice.random() < 0.12:
-            paragraphs.append(f"{dice.choice('IVX')}. The {dice.choice(WHAT.split())} of the {topic}")
-        text = " ".join(_sentence(dice, topic) for _ in range(dice.randint(3, 7)))
-        paragraphs.append(text)
-        words += len(text.split())
-    return "\n\n".join(paragraphs)
-
-
-def _sentence(dice: random.Random, topic: str) -> str:
-    who, did, what, how = (dice.choice(words.split()) for words in (WHO, DID, WHAT, HOW))
-    said = f"The {who} {how} {did} the {what} of the {topic}, and the {dice.choice(WHAT.split())} "
-    said += f"{dice.choice(WHY.split('|'))} number {dice.randint(2, 999)}"
-    if dice.random() < 0.15:
-        one, other = dice.sample(NAMES.split(), 2)
-        cite = f"{dice.randint(20, 580)} {dice.choice(REPORTERS)} {dice.randint(1, 1200)}"
-        said += f". See {one} v. {other}, {cite}, {dice.randint(1201, 1400)} ({dice.randint(1950, 2020)})"
-    return said + "."
-
-
-@contextmanager
-def _product() -> Iterator[dict[str, str]]:
-    """The environment of processes that share a migrated database, a broker and a prepared base model."""
-    from webapp.core import embedded
-
-    if not (HOME / "models" / MODEL / "config.json").exists():
-        command = [sys.executable, "-m", "workers.engine.prepare", "--home", str(HOME)]
-        subprocess.run(command, cwd=ROOT, check=True)
-    with tempfile.TemporaryDirectory(prefix="housestyle-bench-") as folder:
-        before = dict(os.environ)
-        os.environ["HOUSESTYLE_HOME"] = folder
-        os.environ["HOUSESTYLE_MODEL_DIR"] = str(HOME / "models" / MODEL)
-        try:
-            (Path(folder) / "static").mkdir()  # looked for at every start of the web process
-            with embedded.running(Path(folder), durable=False):
-                environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "webapp.settings"}
-                command = [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"]
-                subprocess.run(command, cwd=ROOT, env=environment, check=True)
-                yield environment
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-
-
 # What follows runs in processes that `_product` has an environment for.
 
 
 def make_documents(count: int) -> None:
     """A firm with so many documents that were read, and a dataset of all of them that waits for its job."""
-    member = _member()
+    member = a_member()
     from webapp.core.jobs import services as jobs
     from webapp.core.jobs.models import JobKind, JobState
     from webapp.core.tenancy import firm_scope
@@ -178,7 +108,7 @@ def make_documents(count: int) -> None:
 
 def run_job() -> None:
     """Build the dataset that waits, as a worker's process does; says what it took on the last line."""
-    _django()
+    django()
     from django.db.models import Sum
 
     from webapp.core.jobs.models import Job, JobKind
@@ -203,7 +133,7 @@ def run_job() -> None:
 
 def open_pages(examples: int, times: int) -> None:
     """Open a dataset's first, last, filtered and searched page over HTTP."""
-    member = _member()
+    member = a_member()
     dataset = _large_dataset(member, examples)
     path = f"/datasets/{dataset.id}/"
     pages = {
@@ -212,7 +142,7 @@ def open_pages(examples: int, times: int) -> None:
         "one side and kind": f"{path}?split=heldout&kind=cite",
         "search": f"{path}?q=passage+77",
     }
-    with _web() as url:
+    with web() as url:
         from tests.product import Browser  # signs in as a person does
 
         browser = Browser(url, member.user.email, PASSWORD)
@@ -278,7 +208,8 @@ def _large_dataset(member: Membership, examples: int) -> Dataset:
             heldout_examples=heldout,
             manifest={"counts": dict.fromkeys(("cite", "draft", "continue"), third)},
         )
-        Job.objects.filter(id=dataset.job_id).update(state=JobState.SUCCEEDED, ended_at="2026-01-01T00:00Z")
+        assert dataset.job is not None
+        Job.objects.filter(id=dataset.job.id).update(state=JobState.SUCCEEDED, ended_at="2026-01-01T00:00Z")
         with connection.cursor() as cursor:  # as the build of a large dataset does at its end
             cursor.execute("SELECT housestyle_analyze_examples()")
     return dataset
@@ -294,51 +225,3 @@ def _queries(member: Membership, path: str) -> int:
     with CaptureQueriesContext(connection) as captured:
         client.get(path)
     return len(captured)
-
-
-@contextmanager
-def _web() -> Iterator[str]:
-    """A web process; where it listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "webapp.asgi:application", "--port", str(port)]
-    process = subprocess.Popen([*command, "--log-level", "warning"], cwd=ROOT)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert time.monotonic() < deadline, "the web process does not answer"
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _member() -> Membership:
-    """A paralegal of a new firm."""
-    _django()
-    from webapp.core.tenancy import firm_scope
-    from webapp.tenants import selectors, services
-    from webapp.tenants.models import Role
-
-    firm = services.create_firm(name="Benchmark LLP")
-    with firm_scope(firm.id):
-        made = services.add_member(
-            tenant_id=firm.id,
-            by=None,
-            email="paralegal@benchmark.example",
-            name="Paralegal",
-            role=Role.STAFF,
-            password=PASSWORD,
-        )
-        return selectors.member(firm.id, made.id)
-
-
-def _django() -> Any:
-    import django
-
-    django.setup()
