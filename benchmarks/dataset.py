@@ -73,7 +73,7 @@ def measure_page(examples: int = 100_000, times: int = 9) -> Opened:
     return Opened(**json.loads(done.stdout.splitlines()[-1]))
 
 
-# What follows runs in processes that `_product` has an environment for.
+# What follows runs in processes that `product` has an environment for.
 
 
 def make_documents(count: int) -> None:

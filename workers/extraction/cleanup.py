@@ -28,7 +28,8 @@ from workers.extraction.stamps import (
 __all__ = ["readable", "to_layout"]
 
 _BLANK = re.compile(r"[_—–―─\-.\s]{6,}")  # a rule, or a line to sign on
-COMMON = 0.15  # of a page's lines: a left edge that so many share may be its margin
+COMMON = 0.15  # of a page's text: a left edge at which so much of it starts may be its margin
+MUCH = 0.3  # of the letters: footnotes may have more than the text they stand under
 EVEN = 0.3  # times the type's size: right edges that differ by less are one
 _SIGNS = re.compile(f"([{COVERED}{UNCOVERED}])")
 JUSTIFIED = 0.5  # of the lines that end at the right margin
@@ -63,12 +64,13 @@ def to_layout(pages: Sequence[Page]) -> Layout:
 
 
 def _body_size(flows: Iterable[Flow]) -> float:
-    """The size of the type that most of the document is set in."""
+    """The size of the type that the text is set in: the largest of those that much of the document has."""
     sizes: Counter[float] = Counter()
     for flow in flows:
         for line in flow.lines:
             sizes[round(line.size, 1)] += len(line.text)
-    return sizes.most_common(1)[0][0] if sizes else 0.0
+    much = MUCH * sum(sizes.values())
+    return max((size for size, letters in sizes.items() if letters >= much), default=0.0)
 
 
 def _set_margins(by_page: Sequence[Sequence[Flow]]) -> None:
@@ -94,13 +96,16 @@ def _set_margins(by_page: Sequence[Sequence[Flow]]) -> None:
 
 
 def _left(lines: Sequence[Line]) -> float:
-    """The left edge that most text starts at."""
+    """The outermost left edge at which much text starts."""
     edges: Counter[int] = Counter()
     for line in lines:
         edges[round(2 * line.left / line.size)] += len(line.text)
     if not edges:
         return 0.0
-    edge, _ = edges.most_common(1)[0]
+    much = COMMON * sum(edges.values())
+    edge = min(
+        edge for edge in edges if edges[edge - 1] + edges[edge] + edges[edge + 1] >= much and edges[edge]
+    )
     return statistics.median(line.left for line in lines if abs(round(2 * line.left / line.size) - edge) <= 1)
 
 

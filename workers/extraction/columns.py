@@ -16,6 +16,7 @@ COLUMN_WORDS = 4  # to a line, on average: what has fewer is a table
 FULL = 0.6  # of a column's broad lines that its middling line is as broad as
 BRACKETS = {")", ":", "§", "|", "}", "]", "*", "(", "{"}  # down the middle of a caption
 CAPTION_LINES = 3
+APART = 1.4  # times the usual distance of lines
 DEPTH = 3
 
 
@@ -113,9 +114,9 @@ def _stretches(rows: Sequence[Row], at: float) -> list[_Split]:
         if len(left) < COLUMN_LINES or len(right) < COLUMN_LINES:
             continue
         begin, end = above + 1, below
-        # A last short line under the right column is no longer of the left one.
-        if left[-1] > right[-1] and sum(number > right[-1] for number in left) < 3:
-            end = right[-1] + 1
+        # What stands apart from the left column, above the right one or below it, is no longer of the column.
+        begin = max([begin, *(at for at in _apart(rows, left) if at <= right[0])])
+        end = min([end, *(at for at in _apart(rows, left) if at > right[-1])])
         # Side by side, not one below the other.
         overlap = min(left[-1], right[-1]) - max(left[0], right[0]) + 1
         if overlap < min(left[-1] - left[0] + 1, right[-1] - right[0] + 1) / 2:
@@ -127,6 +128,13 @@ def _stretches(rows: Sequence[Row], at: float) -> list[_Split]:
         if all(map(_runs_on, sides)):
             found.append(_Split(begin, end, at - 1))
     return found
+
+
+def _apart(rows: Sequence[Row], numbers: Sequence[int]) -> list[int]:
+    """Which of these rows have white space above them."""
+    steps = [rows[at][0].base - rows[above][0].base for above, at in pairwise(numbers)]
+    usual = statistics.median(steps)
+    return [at for at, step in zip(numbers[1:], steps, strict=True) if step > APART * usual]
 
 
 def _runs_on(side: Sequence[Line]) -> bool:

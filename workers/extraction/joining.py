@@ -43,7 +43,7 @@ class Joiner:
                 ended_in_hyphen = line.endswith("-")
                 broken += ended_in_hyphen
         self._words = words
-        self._hyphenated = broken > HYPHENATED * lines
+        self._hyphenated = broken > max(1, HYPHENATED * lines)
 
     def join(self, lines: Sequence[str]) -> str:
         """One text of `lines`."""

@@ -41,9 +41,7 @@ def paragraphs_of(flows: Sequence[Flow]) -> list[Paragraph]:
                 found.append(Paragraph([line], flow, is_centred(line, flow)))
             else:
                 last.lines.append(line)
-                # The first line of a title may be so long that it fills the page.
-                if is_centred(line, flow):
-                    last.centred = last.centred or all(is_even(other, flow) for other in last.lines)
+                last.centred = _all_centred(last, flow)
     return found
 
 
@@ -91,7 +89,11 @@ def _starts(paragraph: Paragraph, line: Line, following: Line | None, flow: Flow
         short = line.underlined or above.right < flow.left + 0.8 * flow.width
         if short and (centred or paragraph.centred or enumerator(line.text) is not None):
             return True
-    if paragraph.centred or centred:
+    # A number by itself is a heading of its own: "I", and below it "A".
+    if (paragraph.centred or centred) and any(_is_alone(text) for text in (above.text, line.text)):
+        return True
+    # Lines in the middle differ in where they begin; those of a block quote don't.
+    if (paragraph.centred or centred) and abs(line.left - above.left) > line.size / 2:
         return _starts_centred(paragraph, line, flow, centred)
     if above.text.isupper() and line.text.isupper() and _same_middle(above, line):
         return False
@@ -104,12 +106,28 @@ def _starts(paragraph: Paragraph, line: Line, following: Line | None, flow: Flow
     )
 
 
+def _all_centred(paragraph: Paragraph, flow: Flow) -> bool:
+    """Whether a paragraph's lines stand in the middle, each for itself. The first may fill the page."""
+    lines = paragraph.lines
+    lefts, rights = ([line.left for line in lines], [line.right for line in lines])
+    block = len(lines) > 2 and max(lefts[1:]) - min(lefts[1:]) < lines[0].size / 2
+    block = block or (
+        max(lefts) - min(lefts) < lines[0].size / 4 and max(rights) - min(rights) > lines[0].size / 2
+    )
+    return (
+        not block
+        and all(is_even(line, flow) for line in lines)
+        and any(is_centred(line, flow) for line in lines)
+    )
+
+
+def _is_alone(text: str) -> bool:
+    return len(text) <= 4 and enumerator(text) is not None
+
+
 def _starts_centred(paragraph: Paragraph, line: Line, flow: Flow, centred: bool) -> bool:
     """Whether `line` starts a paragraph where it, or the one above it, stands in the middle."""
     above = paragraph.lines[-1]
-    # A number by itself is a heading of its own: "I", and below it "A".
-    if any(len(text) <= 4 and enumerator(text) for text in (above.text, line.text)):
-        return True
     same = above.text.isupper() == line.text.isupper() and above.bold == line.bold
     if paragraph.centred != centred:
         return not (same and line.text.isupper() and is_even(above, flow) and is_even(line, flow))

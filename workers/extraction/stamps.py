@@ -19,13 +19,12 @@ GUTTER_STEP = 3  # by how much the next number may be ahead: blank lines are num
 # "Case: 20-1507 Document: 00117684624 Page: 3 Date Filed: 12/22/2020 Entry ID: 6390389", "Appellate Case: …",
 # "USCA Case #20-1507 Document #1876543 Filed: 12/22/2020 Page 3 of 30", "USCA11 Case: …".
 _FIELD = re.compile(
-    r"\b(?:document:? ?#?\d|doc(?:\.|ument)?(?: no\.)?:? ?#?\d|(?:date )?filed:? ?(?:on )?\d|entered:? ?\d|"
-    r"page(?:id)?:? ?#?:?\d|pg:? ?\d|entry id:? ?\d|usdc\b|date filed)",
+    r"\b(?:document|doc\.?|(?:date )?filed(?: on)?|entered|page(?:id)?|pg|entry id)[ :#.]*(?:no\.? ?)?\d|"
+    r"\busdc\b",
     re.IGNORECASE,
 )
 _CASE = re.compile(
-    r"^(?:(?:appellate|usca\w*|bankruptcy) )?case:? ?(?:no\.? ?)?#?:?[\d:]|^usca\w*\b|^\d+:\d\d-\w\w-\d+",
-    re.IGNORECASE,
+    r"(?:(?:appellate|bankruptcy|usca\w*) )?case:? ?(?:no\.? ?)?#?:? ?(?:\d+:)?\d\d-|usca\w* ", re.IGNORECASE
 )
 _WHOLE = re.compile(
     r"(?:nyscef doc\. no\. \d+|index no\. [\w/-]+|received nyscef:? [\d/]+|"
