@@ -88,7 +88,7 @@ def test_an_appellate_opinion_has_no_stamps_and_keeps_its_footnotes_apart() -> N
     headings = of_kind("circuit/calvary-chapel-v-mills.pdf", BlockKind.HEADING)
     assert {"I. BACKGROUND", "II. ANALYSIS", "III. CONCLUSION"} <= set(headings)
     items = of_kind("circuit/calvary-chapel-v-mills.pdf", BlockKind.NUMBERED)
-    assert [item[:22] for item in items] == [f"• Executive Order {order}" + "," for order in (14, 19, 28, 49)]
+    assert [item[:21] for item in items] == [f"• Executive Order {order}," for order in (14, 19, 28, 49)]
 
 
 def test_an_appellate_opinion_in_text_has_headings_and_quotes() -> None:
@@ -149,3 +149,10 @@ def test_a_scan_is_refused_where_nothing_reads_it(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ExtractionRefused, match="scanned: needs OCR") as refused:
         read("intake/scanned-no-text-layer.pdf")
     assert refused.value.code == "no_text"
+
+
+@needs_tesseract
+def test_maps_at_the_end_of_an_opinion_are_no_text() -> None:
+    found = read("scotus/tarrant-v-herrmann.pdf")
+    assert found.ocr_confidence is None
+    assert not [block for block in found.layout.blocks if block.page > 28]

@@ -10,6 +10,7 @@ from workers.extraction.lines import Flow, Line
 
 HEADING_WORDS = 40
 HEADING_LINES = 4
+LINE_WORDS, FEW_WORDS = 20, 5  # of a heading that only its words tell: with a number or in capitals, without
 CENTRED = 1.5  # times the type's size, by which the two sides may differ
 FAR, FAR_SLACK = 0.25, 0.1  # times the width between the margins
 INDENTED = 1.4  # times the type's size
@@ -30,9 +31,11 @@ _SENTENCE_END = re.compile(r"[.;:,][\"”’')\]]*$")
 _ABBREVIATED = re.compile(r"\b(?:Inc|Co|Corp|Ltd|al|Jr|Sr|No|v|vs|Cir|Dist|App)\.$", re.IGNORECASE)
 _NO_HEADING = re.compile(
     r"(?:v\.?|vs\.?|nos?\.? .{1,80}|\W*(?:january|february|march|april|may|june|july|august|september|"
-    r"october|november|december) \d{1,2}, \d{4}\W*|.* vs?\.|dated:.*|\W*|(?:by:? ?)?_+.*|before:?.*|[\d\W]+)",
+    r"october|november|december) \d{1,2}, \d{4}\W*|\d{1,2} [a-z]{3,9} \d{4}|"
+    r".* vs?\.|dated:.*|\W*|(?:by:? ?)?_+.*|before:?.*|[\d\W]+)",
     re.IGNORECASE,
 )
+_PARTS = re.compile(r"\d{1,2}(?:\.\d{1,2}){1,3}\.?(?=\s)")  # 3.1, below 3
 _SMALL_WORD = re.compile(
     "an?|and|as|at|but|by|for|from|in|into|is|nor|of|on|or|the|to|under|upon|v|vs|with|without|et|al",
     re.IGNORECASE,
@@ -87,6 +90,21 @@ def classify(paragraph: Paragraph, body: float) -> tuple[BlockKind, int]:
     if _is_quote(paragraph):
         return BlockKind.QUOTE, 0
     return BlockKind.PARAGRAPH, 0
+
+
+def classify_line(text: str) -> tuple[BlockKind, int]:
+    """The kind of a paragraph of which nothing is known but its words, and a heading's level.
+
+    A heading is short and ends as no sentence does; it has a number, or capitals, or very few words.
+    """
+    number, parts = enumerator(text), _PARTS.match(text)
+    ends = number[1] if number else parts.end() if parts else 0
+    rest = text[ends:].strip()
+    short = text.count(" ") < LINE_WORDS and not re.search(r"[.;:,?!][\"”’)\]]*$", rest)
+    if short and not _NO_HEADING.fullmatch(rest) and (ends or text.isupper() or rest.count(" ") < FEW_WORDS):
+        depth = _LEVELS[number[0]] if number else _LEVELS["number"] + 1 if parts else 0
+        return BlockKind.HEADING, depth or (1 if text.isupper() else 2)
+    return (BlockKind.NUMBERED if is_numbered(text) else BlockKind.PARAGRAPH), 0
 
 
 def _heading_level(paragraph: Paragraph, body: float) -> int:

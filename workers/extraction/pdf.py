@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import statistics
 from collections.abc import Sequence
 
 import pypdfium2
@@ -15,6 +16,7 @@ from workers.extraction.result import Extracted, ExtractionRefused, Limits, Need
 
 FEW_LETTERS = 10  # of a page: what has fewer has no text layer
 DRAWN_TEXT = 50  # shapes: a page whose letters are drawn as outlines
+UNSURE = 0.6  # of a page of print Tesseract is sure, on average: a bad scan is above, a photograph below
 
 
 def _corrupt() -> ExtractionRefused:
@@ -69,20 +71,27 @@ def read_pdf(data: bytes, limits: Limits) -> Extracted:
 
 def _read_scans(
     document: pypdfium2.PdfDocument, scans: Sequence[int], pages: list[Page], limits: Limits
-) -> float:
-    """Put what Tesseract reads on the pages `scans` into `pages`. Returns how sure it is, from 0 to 1."""
+) -> float | None:
+    """Put what Tesseract reads on the pages `scans` into `pages`. Returns how sure it is, from 0 to 1.
+
+    Where other pages hold text, a page on which it is unsure of most words is a map or a photograph: what it
+    saw there is no text. None when nothing was read.
+    """
     from workers.extraction.ocr import read_picture
 
     sure: list[float] = []
     for number in scans:
         try:
-            pages[number], words = read_picture(document[number], number + 1, limits.tesseract)
+            page, words = read_picture(document[number], number + 1, limits.tesseract)
         except pypdfium2.PdfiumError:
             raise _corrupt() from None
+        if len(scans) < len(pages) and (not words or statistics.fmean(words) < UNSURE):
+            continue
+        pages[number] = page
         sure += words
     if not sure:
-        return 0.0
-    return round(sum(sure) / len(sure), 4)
+        return 0.0 if len(scans) == len(pages) else None
+    return round(statistics.fmean(sure), 4)
 
 
 def _check_empty(data: bytes, number: int, limits: Limits) -> None:

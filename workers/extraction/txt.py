@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 
+from webapp.documents.layout import Block, Layout
 from workers.extraction.cleanup import to_layout
+from workers.extraction.kinds import classify_line
 from workers.extraction.lines import Line, Page, readable
 from workers.extraction.result import Extracted, ExtractionRefused
 
@@ -24,24 +27,28 @@ def read_txt(data: bytes) -> Extracted:
     """
     pages = decode(data).replace("\r\n", "\n").replace("\r", "\n").strip("\f").split("\f")
     lines = [line for page in pages for line in page.split("\n") if line.strip()]
-    unwrapped = sum(len(line) > WRAP for line in lines) * 4 > len(lines)
-    layout = to_layout([_page(page, number, unwrapped) for number, page in enumerate(pages, 1)])
+    if sum(len(line) > WRAP for line in lines) * 4 > len(lines):
+        return Extracted("txt", len(pages), _of_unwrapped(pages))
+    layout = to_layout([_page(page, number) for number, page in enumerate(pages, 1)])
     return Extracted("txt", len(pages), layout)
 
 
-def _page(text: str, number: int, unwrapped: bool) -> Page:
-    """The page's lines as if it were printed: a letter is one wide, a line LINE high.
+def _of_unwrapped(pages: Sequence[str]) -> Layout:
+    """Text that was never wrapped: each of its lines is a paragraph, whatever stands between them."""
+    blocks: list[Block] = []
+    for number, page in enumerate(pages, 1):
+        for text in filter(None, map(readable, page.split("\n"))):
+            kind, level = classify_line(text)
+            blocks.append(Block(kind, text, number, level))
+    return Layout(tuple(blocks))
 
-    In `unwrapped` text each line is a paragraph, so white space stands between them.
-    """
+
+def _page(text: str, number: int) -> Page:
+    """The page's lines as if it were printed: a letter is one wide, a line LINE high."""
     lines: list[Line] = []
     base = 0.0
     for raw in text.expandtabs(4).split("\n"):
         base += LINE
-        if not raw.strip():
-            continue
-        if unwrapped:
-            base += LINE
         for part in _PARTS.finditer(raw):
             words = readable(part[0])
             if words:
