@@ -86,5 +86,5 @@ bench-%: $(INSTALLED) ## Run one benchmark, benchmarks/%.py
 	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
 
 clean: ## Remove the virtual environment and all caches; the data in .housestyle stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles *.egg-info
+	@rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
