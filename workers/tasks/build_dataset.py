@@ -13,13 +13,14 @@ from webapp.core.tenancy import firm_scope
 from webapp.datasets import selectors, services, split
 from webapp.datasets.examples import NewExample, build_examples
 from webapp.datasets.examples.imported import from_pairs
-from webapp.datasets.models import DatasetDocument, ExampleKind, Side, Split
+from webapp.datasets.models import Dataset, DatasetDocument, ExampleKind, Side, Split
 from webapp.datasets.services import Build
 from webapp.documents import selectors as documents
 from webapp.documents.layout import BlockKind, Layout
-from webapp.documents.pairs import Pair
+from webapp.documents.pairs import Pair, layout_of
 from webapp.findings import selectors as findings
-from webapp.findings.redaction import Pseudonyms, redact
+from webapp.findings.redaction import Pseudonyms, redact, redact_pairs
+from webapp.findings.services import scan
 from webapp.training import selectors as training
 from workers.tasks.run_job import Held, JobFailed, Record, run_job
 
@@ -84,7 +85,7 @@ def _from_documents(
         if document.withdrawn_at is not None:
             raise JobFailed(f"“{document.name}” was withdrawn meanwhile; make the dataset without it.")
         if part.split == Side.BOTH:
-            made = _of_pairs(part, side, documents.pairs(document))
+            made = _of_pairs(build.dataset, side, _read_pairs(build, part, side, pseudonyms))
             for example in made:
                 build.add_style(Layout.of_text(example.completion).blocks)
         else:
@@ -122,19 +123,33 @@ def _of_text(
     )
 
 
-def _of_pairs(part: DatasetDocument, side: split.Side, pairs: Sequence[Pair]) -> list[NewExample]:
+def _read_pairs(build: Build, part: DatasetDocument, side: split.Side, pseudonyms: Pseudonyms) -> list[Pair]:
+    """A document's ready-made pairs, without what its findings take out of them.
+
+    They are looked through here: a table's columns may have been chosen a moment ago.
+    """
+    document = part.document
+    pairs = documents.pairs(document)
+    with firm_scope(document.tenant_id):
+        scan(document=document, layout=layout_of(pairs))
+        found = list(findings.findings_of(document))
+        if side == SIDES[0]:
+            build.add_findings(findings.report([document]))
+    return redact_pairs(pairs, found, pseudonyms)
+
+
+def _of_pairs(dataset: Dataset, side: split.Side, pairs: Sequence[Pair]) -> list[NewExample]:
     """Those ready-made pairs of a document that are on one side: as its file says, or else drawn by the
     dataset's seed, the same question always on the same side."""
-    dataset = part.dataset
     asked = {at: _question(pair) for at, pair in enumerate(pairs) if pair.split not in Split.values}
     drawn = split.split_by_group(
-        {f"{part.document_id}:{question}": None for question in asked.values()},
+        dict.fromkeys(asked.values()),
         dataset.heldout_share,
         dataset.seed,
     )
     made = []
     for at, pair in enumerate(pairs):
-        place = drawn[f"{part.document_id}:{asked[at]}"] if at in asked else pair.split
+        place = drawn[asked[at]] if at in asked else pair.split
         if place == side:
             made += from_pairs([pair if pair.kind in ExampleKind.values else _without_kind(pair)])
     return made
