@@ -79,7 +79,7 @@ class NewDatasetSerializer(serializers.Serializer[Any]):
 
 class ExampleSerializer(serializers.ModelSerializer[Example]):
     document = serializers.UUIDField(source="document_id", read_only=True)
-    document_name = serializers.CharField(source="document.name", read_only=True)
+    document_name = serializers.CharField(read_only=True)
     split = serializers.CharField(read_only=True, help_text="train or heldout")
 
     class Meta:

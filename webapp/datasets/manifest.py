@@ -27,13 +27,13 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def line(example: Example, document: str) -> bytes:
-    """An example, made from the document of this name, as a line."""
+def line(example: Example) -> bytes:
+    """An example as a line."""
     return canonical(
         {
             "split": example.split,
             "kind": example.kind,
-            "document": document,
+            "document": example.document_name,
             "context": example.context,
             "prompt": example.prompt,
             "completion": example.completion,
@@ -50,8 +50,8 @@ class Fingerprint:
     def __post_init__(self) -> None:
         self._sha256 = hashlib.sha256()
 
-    def add(self, example: Example, document: str) -> None:
-        self._sha256.update(line(example, document))
+    def add(self, example: Example) -> None:
+        self._sha256.update(line(example))
         self.counts[example.kind, example.split] += 1
 
     def manifest(self, settings: Mapping[str, Any]) -> dict[str, Any]:

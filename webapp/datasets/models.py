@@ -146,6 +146,9 @@ class Example(TenantOwned):
     )
     prompt = models.TextField()
     completion = models.TextField()
+    source = models.CharField(
+        max_length=255, blank=True, help_text="The document's name where it was exported, for imported ones."
+    )
     prompt_tokens = models.PositiveIntegerField(default=0)
     completion_tokens = models.PositiveIntegerField(default=0)
 
@@ -156,6 +159,11 @@ class Example(TenantOwned):
             models.Index(fields=["dataset", "split", "position"]),
             models.Index(fields=["dataset", "kind", "position"], name="example_kind"),
         ]
+
+    @property
+    def document_name(self) -> str:
+        """The document that it was made from, before any export and import."""
+        return self.source or self.document.name
 
 
 class ExampleChange(TenantOwned):

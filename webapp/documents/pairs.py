@@ -18,7 +18,8 @@ class Pair:
     """Asked `prompt`, after what `context` says was said before, the house answers `completion`.
 
     `context` holds chat messages, `{"role": "system" | "user" | "assistant", "content": …}`. `split` and
-    `kind` are what an exported dataset said of the pair, and empty for files from elsewhere.
+    `kind` are what an exported dataset said of the pair, `source` names the document that it was made from;
+    all three are empty for files from elsewhere.
     """
 
     prompt: str
@@ -26,6 +27,7 @@ class Pair:
     context: tuple[dict[str, str], ...] = ()
     split: str = ""
     kind: str = ""
+    source: str = ""
 
     @property
     def texts(self) -> list[str]:

@@ -23,8 +23,8 @@ def read_jsonl(kind: str, data: bytes, limits: Limits) -> Extracted:
     """The pairs of a file of `{"prompt", "completion"}` or `{"messages"}` objects.
 
     A chat of n answers makes n pairs, each after all that was said before. What Housestyle exports is read
-    back: `context`, `split` and `kind` too. Raises ExtractionRefused: bad_data (with the line), wrong_type,
-    too_large.
+    back: `context`, `split`, `kind` and `document` too. Raises ExtractionRefused: bad_data (with the line),
+    wrong_type, too_large.
     """
     lines = _array(data) if kind == "json" else _lines(data)
     pairs: list[Pair] = []
@@ -80,7 +80,8 @@ def _pairs(item: Any) -> Iterator[Pair]:
         raise _Bad('is not a JSON object; it needs a "prompt" and a "completion", or "messages"')
     if "housestyle_dataset" in item:
         return  # what an exported file says of itself in its first line
-    said = {name: _label(item, name) for name in ("split", "kind")}
+    said = {"split": _label(item, "split", 20), "kind": _label(item, "kind", 20)}
+    said["source"] = _label(item, "document", 255)
     if "messages" in item:
         yield from _chat(_messages(item["messages"], "messages"), said)
     elif "prompt" in item and "completion" in item:
@@ -120,9 +121,9 @@ def _words(given: Any, name: str) -> str:
     return _UNSTORABLE.sub("", given)
 
 
-def _label(item: dict[str, Any], name: str) -> str:
+def _label(item: dict[str, Any], name: str, longest: int) -> str:
     given = item.get(name)
-    return _UNSTORABLE.sub("", given)[:20] if isinstance(given, str) else ""
+    return _UNSTORABLE.sub("", given)[:longest] if isinstance(given, str) else ""
 
 
 def _size(pair: Pair) -> int:

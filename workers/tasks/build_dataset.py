@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from celery import shared_task
@@ -161,7 +162,7 @@ def _question(pair: Pair) -> str:
 
 
 def _without_kind(pair: Pair) -> Pair:
-    return Pair(pair.prompt, pair.completion, pair.context, pair.split)
+    return replace(pair, kind="")
 
 
 def _from_parent(
@@ -196,7 +197,7 @@ def _from_parent(
                 if (row.split if part.split == Side.BOTH else part.split) != side:
                     continue
                 said = change or row
-                example = NewExample(row.kind, said.prompt, said.completion, tuple(row.context))
+                example = NewExample(row.kind, said.prompt, said.completion, tuple(row.context), row.source)
                 kept.append((part.document, example))
                 counts.append(None if change or recount else (row.prompt_tokens, row.completion_tokens))
                 build.add_style(Layout.of_text(example.completion).blocks)

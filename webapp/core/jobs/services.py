@@ -97,8 +97,8 @@ def heartbeat(claim: Claim) -> bool:
 
 
 def fence(claim: Claim) -> None:
-    """Hold the job's row to the end of the caller's transaction, inside the firm's scope: what is written with
-    it is written only while the claim holds. Raises LeaseLost when the job is another's.
+    """Hold the job's row to the end of the caller's transaction, inside the firm's scope: what is written
+    with it is written only while the claim holds. Raises LeaseLost when the job is another's.
 
     Keep such a transaction short: the heartbeat waits for it.
     """

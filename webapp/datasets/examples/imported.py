@@ -22,6 +22,7 @@ def from_pairs(pairs: Iterable[Pair]) -> list[NewExample]:
             prompt=pair.prompt,
             completion=pair.completion,
             context=tuple(dict(message) for message in pair.context),
+            source=pair.source,
         )
         for pair in pairs
         if pair.prompt.strip() and pair.completion.strip()

@@ -190,6 +190,17 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="example",
+            name="source",
+            field=models.CharField(
+                blank=True,
+                default="",
+                help_text="The document's name where it was exported, for imported ones.",
+                max_length=255,
+            ),
+            preserve_default=False,
+        ),
+        migrations.AddField(
+            model_name="example",
             name="prompt_tokens",
             field=models.PositiveIntegerField(default=0),
         ),

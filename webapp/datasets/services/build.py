@@ -78,11 +78,12 @@ class Build:
             context=list(example.context),
             prompt=example.prompt,
             completion=example.completion,
+            source=example.source,
             prompt_tokens=tokens[0],
             completion_tokens=tokens[1],
         )
         self._made[document.id] += 1
-        self._fingerprint.add(row, document.name)
+        self._fingerprint.add(row)
         self._quality.add_example(
             kind=row.kind,
             split=side,

@@ -45,7 +45,7 @@ def export_batch(dataset: Dataset, *, after: int) -> tuple[bytes, int]:
     No lines are left when they are empty. The lines are those that the manifest's `examples_sha256` covers.
     """
     rows = list(selectors.examples(dataset).filter(position__gt=after)[:BATCH])
-    lines = b"".join(manifest.line(row, row.document.name) for row in rows)
+    lines = b"".join(manifest.line(row) for row in rows)
     return lines, rows[-1].position if rows else after
 
 

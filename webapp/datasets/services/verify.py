@@ -27,9 +27,9 @@ def verify(dataset: Dataset) -> bool:
     fingerprint = manifest.Fingerprint()
     rows = Example.objects.of(dataset.tenant_id).filter(dataset=dataset).order_by("position")
     rows = rows.select_related("document").only(
-        "split", "kind", "context", "prompt", "completion", "document__name"
+        "split", "kind", "context", "prompt", "completion", "source", "document__name"
     )
     for row in rows.iterator(chunk_size=CHUNK):
-        fingerprint.add(row, row.document.name)
+        fingerprint.add(row)
     found = fingerprint.manifest(settings)
     return found == said and fingerprint.sha256(found) == dataset.sha256
