@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Firm
+from tests.extraction.files import packed
 from tests.factories import end_job, ready_dataset, ready_document
 from webapp.audit.models import Event
 from webapp.core.errors import Conflict, Invalid, NotAllowed
 from webapp.core.jobs.models import JobState
 from webapp.core.tenancy import tenant_scope
 from webapp.documents import selectors, services
+from workers.tasks.extract_document import extract_document
 
 
 def test_nothing_new_is_made_from_a_withdrawn_document_and_its_text_stays(firm: Firm) -> None:
@@ -63,3 +65,19 @@ def test_an_auditor_withdraws_nothing(firm: Firm) -> None:
         services.withdraw(member=firm.erin, document=document, reason="I think so.")
     with tenant_scope(firm.tenant.id), pytest.raises(NotAllowed):
         services.restore(member=firm.erin, document=document)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_came_in_it_goes_with_it_and_comes_back(firm: Firm) -> None:
+    with tenant_scope(firm.tenant.id, viewer=firm.alice.id):
+        data = packed({"a.txt": b"To the Court.", "b.txt": b"The motion is granted.", "c.pdf": b""})
+        archive = services.upload(member=firm.alice, name="matter.zip", data=data)
+    extract_document()
+    with tenant_scope(firm.tenant.id, viewer=firm.alice.id):
+        archive = selectors.document(firm.tenant.id, archive.id)
+        services.withdraw(member=firm.alice, document=archive, reason="Under seal.")
+        states = {found.name: found.state for found in selectors.inside(archive)}
+        assert states == {"a.txt": "withdrawn", "b.txt": "withdrawn", "c.pdf": "refused"}
+        services.restore(member=firm.alice, document=archive)
+        states = {found.name: found.state for found in selectors.inside(archive)}
+        assert states == {"a.txt": "ready", "b.txt": "ready", "c.pdf": "refused"}

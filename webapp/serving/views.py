@@ -41,6 +41,7 @@ def version(request: MemberRequest, version_id: uuid.UUID) -> HttpResponse:
         "version": found,
         "run": found.run,
         "parts": datasets.parts(found.run.dataset),
+        "withdrawn": datasets.withdrawn(found.run.dataset),
         "form": DecisionForm(),
         "decisions": adapter_versions.decisions(found),
         "history": selectors.history(found),
