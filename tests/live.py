@@ -149,7 +149,7 @@ def live(
 
 def own_words(engine: RunningEngine, style: Path, prompt: str, *, max_tokens: int = 12) -> str:
     """What this adapter says to `prompt`, asked of the engine directly and greedily."""
-    name = f"reference-{style.name}"
+    name = f"reference-{engine.process.pid}-{style.name}"  # another process's engine shares the folder
     folder = Path(settings.ADAPTERS_DIR) / name
     if not folder.exists():
         shutil.copytree(style, folder)

@@ -196,6 +196,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ExampleKindEnum": "webapp.datasets.models.ExampleKind",
+        "MadeKindEnum": ["cite", "draft", "continue"],
+    },
 }
 
 CONTENT_SECURITY_POLICY = {

@@ -27,7 +27,16 @@ def test_the_schema_is_valid_and_without_warnings(schema: dict[str, Any]) -> Non
 
 def test_the_schema_describes_every_resource(schema: dict[str, Any]) -> None:
     paths = {path.removeprefix("/api/v1/").partition("/")[0] for path in schema["paths"]}
-    assert paths == {"documents", "datasets", "runs", "adapters", "versions", "approvals", "deployments"}
+    assert paths == {
+        "documents",
+        "matters",
+        "datasets",
+        "runs",
+        "adapters",
+        "versions",
+        "approvals",
+        "deployments",
+    }
     assert "post" in schema["paths"]["/api/v1/versions/{id}/put-live/"]
 
 

@@ -39,7 +39,9 @@ class DatasetForm(forms.Form):
         choices=LENGTHS,
         coerce=int,
         initial=300,
-        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose one of the lengths."),
+        empty_value=300,
+        required=False,
+        error_messages={"invalid_choice": "Choose one of the lengths."},
         help_text="Passages end where paragraphs, sentences and citations do, so each is a little shorter.",
     )
     heldout_share = forms.TypedChoiceField(
@@ -56,6 +58,7 @@ class DatasetForm(forms.Form):
         min_value=0,
         max_value=MAX_SEED,
         initial=0,
+        required=False,
         help_text="The same number holds out the same documents of the same choice; another draws others.",
     )
     documents: forms.ModelMultipleChoiceField[Document] = forms.ModelMultipleChoiceField(

@@ -34,7 +34,7 @@ def new(request: MemberRequest) -> HttpResponse:
                 name=said["name"],
                 document_ids=[document.id for document in said["documents"]],
                 heldout_share=said["heldout_share"],
-                seed=said["seed"],
+                seed=said["seed"] or 0,
                 kinds=said["kinds"],
                 max_tokens=said["max_tokens"],
             )
