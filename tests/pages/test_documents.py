@@ -21,6 +21,7 @@ from webapp.core.tenancy import tenant_scope
 from webapp.documents import selectors, services
 from webapp.documents.layout import Layout
 from webapp.documents.models import Document
+from webapp.findings import services as findings
 from webapp.tenants import selectors as tenants
 
 SignIn = Callable[..., Client]
@@ -228,3 +229,13 @@ def many(firm: Firm, count: int) -> None:
             )
             for number, job in enumerate(found)
         )
+
+
+def test_what_waits_for_a_decision_is_told_in_the_list(firm: Firm, signed_in: SignIn) -> None:
+    document = ready_document(firm, text="Write to jane@example.com or john@example.com.")
+    with tenant_scope(firm.tenant.id):
+        findings.scan(
+            document=document, layout=Layout.of_text("Write to jane@example.com or john@example.com.")
+        )
+    page = signed_in(firm.alice).get("/documents/").content.decode()
+    assert f'<a href="/documents/{document.id}/findings/">2 findings</a> to decide on' in page

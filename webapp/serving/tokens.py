@@ -20,10 +20,6 @@ class Token:
     special: bool
     counts: bool
 
-    @property
-    def ends_line(self) -> bool:
-        return self.text.endswith("\n")
-
 
 async def tokens_of(
     context: Sequence[Mapping[str, str]], prompt: str, completion: str

@@ -11,6 +11,7 @@ from webapp.audit import services as audit
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.jobs import services as jobs
 from webapp.core.jobs.models import JobKind
+from webapp.datasets import selectors as datasets
 from webapp.datasets.models import Dataset
 from webapp.tenants.models import Membership
 from webapp.tenants.permissions import Action, require
@@ -44,6 +45,10 @@ def start(
         problems["adapter_name"] = NAME_RULE
     if dataset.state != "ready" or not dataset.train_examples:
         problems["dataset"] = "Choose a dataset that is ready."
+    elif gone := datasets.withdrawn(dataset).first():
+        problems["dataset"] = (
+            f"“{gone.document.name}” of this dataset was withdrawn; make a version without it and train on that."
+        )
     spec = TrainingSpec()
     if preset not in PRESETS:
         problems["preset"] = f"Choose one of the presets: {', '.join(PRESETS)}."

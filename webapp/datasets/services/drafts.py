@@ -112,11 +112,17 @@ def discard(*, member: Membership, draft: Dataset) -> None:
 def freeze(*, member: Membership, draft: Dataset) -> Dataset:
     """Queue the job that makes the draft a version: its parent's examples with the changes made.
 
-    Raises Conflict when it is no draft, changes nothing, or would leave a side of the split empty.
+    Raises Conflict when it is no draft, changes nothing, would leave a side of the split empty, or holds a
+    document that was withdrawn.
     """
     require(member, Action.BUILD)
     _must_be_open(draft)
     assert draft.parent is not None
+    if gone := selectors.withdrawn(draft).first():
+        raise Conflict(
+            f"“{gone.document.name}” was withdrawn, so no version is made with it: discard this draft, then "
+            f"make a version of “{draft.parent}” without it."
+        )
     changes = ExampleChange.objects.of(draft.tenant_id).filter(dataset=draft)
     if not changes.exists():
         raise Conflict("Nothing is changed in this draft yet; exclude or edit an example first.")
@@ -131,10 +137,8 @@ def freeze(*, member: Membership, draft: Dataset) -> Dataset:
             raise Conflict(
                 f"No {split.label.lower()} example would be left; undo an exclusion, then freeze the draft."
             )
-    job = jobs.enqueue(JobKind.BUILD, tenant_id=draft.tenant_id, object_id=draft.id)
-    if not Dataset.objects.of(draft.tenant_id).filter(id=draft.id, job=None).update(job=job):
-        raise Conflict("Somebody has just frozen this draft.")
-    draft.job = job
+    draft.job = jobs.enqueue(JobKind.BUILD, tenant_id=draft.tenant_id, object_id=draft.id)
+    draft.save(update_fields=["job"])
     audit.record(
         tenant_id=member.tenant_id,
         actor=member,
@@ -155,6 +159,7 @@ def _change(
     prompt: str = "",
     completion: str = "",
 ) -> None:
+    _must_be_open(draft)
     ExampleChange.objects.update_or_create(
         tenant_id=draft.tenant_id,
         dataset=draft,
@@ -176,7 +181,9 @@ def _audit(member: Membership, draft: Dataset, action: str, example: Example) ->
 
 
 def _must_be_open(draft: Dataset) -> None:
-    if draft.state != "draft":
+    """Hold the draft to the transaction's end, so that nobody freezes it between. Raises Conflict."""
+    kept = Dataset.objects.of(draft.tenant_id).filter(id=draft.id, job=None)
+    if kept.select_for_update(of=("self",)).first() is None:
         raise Conflict("This is no draft any more; it was frozen.")
 
 

@@ -120,5 +120,5 @@ def _one_of(said: str, known: Any) -> str:
 
 def _position(request: MemberRequest, name: str) -> int | None:
     """A position in the query string; None where there is none, or no such thing."""
-    said = request.GET.get(name, "")
+    said = request.GET.get(name, "")[:10]
     return min(int(said), MAX_POSITION) if said.isascii() and said.isdigit() else None
