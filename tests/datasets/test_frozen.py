@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -70,7 +71,8 @@ def test_the_database_refuses_to_change_its_examples(firm: Firm, dataset: Datase
 
 def test_the_database_refuses_to_change_what_it_says_of_itself(firm: Firm, dataset: Dataset) -> None:
     with firm_scope(firm.tenant.id):
-        for change in ({"sha256": "0" * 64}, {"manifest": {}}, {"report": {}}, {"seed": 3}):
+        changes: list[dict[str, Any]] = [{"sha256": "0" * 64}, {"manifest": {}}, {"report": {}}, {"seed": 3}]
+        for change in changes:
             with pytest.raises(IntegrityError, match="frozen"), transaction.atomic():
                 Dataset.objects.filter(id=dataset.id).update(**change)
         Dataset.objects.filter(id=dataset.id).update(name="Another name")  # a name is no content

@@ -38,7 +38,8 @@ def version(firm: Firm) -> AdapterVersion:
 def document(firm: Firm, version: AdapterVersion) -> Document:
     """One of the two documents that the live version learned from."""
     with firm_scope(firm.tenant.id):
-        return version.run.dataset.memberships.all()[0].document
+        found: Document = version.run.dataset.memberships.all()[0].document
+    return found
 
 
 def lineage(firm: Firm, document: Document, viewer: Membership) -> Lineage:

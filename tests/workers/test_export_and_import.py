@@ -45,7 +45,7 @@ def dataset(firm: Firm, settings: Any) -> Dataset:
 
 
 def export(client: Client, dataset: Dataset) -> bytes:
-    answer = client.get(f"/datasets/{dataset.id}/export.jsonl")
+    answer: Any = client.get(f"/datasets/{dataset.id}/export.jsonl")
     assert answer.status_code == 200
     assert answer["Content-Disposition"].startswith("attachment")
 

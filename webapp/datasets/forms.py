@@ -39,7 +39,6 @@ class DatasetForm(forms.Form):
         choices=LENGTHS,
         coerce=int,
         initial=300,
-        empty_value=300,
         required=False,
         error_messages={"invalid_choice": "Choose one of the lengths."},
         help_text="Passages end where paragraphs, sentences and citations do, so each is a little shorter.",

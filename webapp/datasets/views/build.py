@@ -36,7 +36,7 @@ def new(request: MemberRequest) -> HttpResponse:
                 heldout_share=said["heldout_share"],
                 seed=said["seed"] or 0,
                 kinds=said["kinds"],
-                max_tokens=said["max_tokens"],
+                max_tokens=said["max_tokens"] or 300,
             )
             return redirect("dataset", dataset.id)
         except AppError as error:
