@@ -55,7 +55,7 @@ class Document(TenantOwned):
     # Filled in by `selectors.count_around`.
     member_count = 0  # files that came in it
     near_count = 0  # documents that it is nearly the same as
-    open_findings = 0  # findings that wait for a decision
+    open_count = 0  # findings that wait for a decision
 
     class Meta:
         ordering = ["-created_at", "name"]

@@ -68,7 +68,7 @@ def listed(
 
 
 def count_around(tenant_id: uuid.UUID, page: Iterable[Document]) -> list[Document]:
-    """The documents of one page of a list, with their `member_count`, `near_count` and `open_findings`.
+    """The documents of one page of a list, with their `member_count`, `near_count` and `open_count`.
 
     Asked for a page and not in the list's own query, where the database would count for every row that it
     skips on the way to the page.
@@ -83,7 +83,7 @@ def count_around(tenant_id: uuid.UUID, page: Iterable[Document]) -> list[Documen
     waiting = rows.filter(id__in=[document.id for document in shown], findings__state="open")
     findings = dict(waiting.values_list("id").annotate(Count("findings")))
     for document in shown:
-        document.open_findings = findings.get(document.id, 0)
+        document.open_count = findings.get(document.id, 0)
         document.member_count = members.get(document.id, 0)
         document.near_count = max(0, near.get(document.near_duplicates, 0) - 1)
     return shown

@@ -47,7 +47,7 @@ def start(
         problems["dataset"] = "Choose a dataset that is ready."
     elif gone := datasets.withdrawn(dataset).first():
         problems["dataset"] = (
-            f"“{gone.document.name}” of this dataset was withdrawn; make a version without it and train on that."
+            f"“{gone.document.name}” of this dataset was withdrawn; make a version without it, then train on it."
         )
     spec = TrainingSpec()
     if preset not in PRESETS:

@@ -49,6 +49,8 @@ def _build(held: Held) -> Record:
         base = training.base_model()
     except Unavailable as away:
         raise JobFailed(away.message) from None
+    if gone := next((part.document for part in parts if part.document.withdrawn_at), None):
+        raise JobFailed(f"“{gone.name}” was withdrawn meanwhile; make the dataset without it.")
     build = Build(dataset, claim=held.claim)
     build.begin()
     try:
@@ -83,8 +85,6 @@ def _from_documents(
     for part, side in _visits(parts):
         held.check()
         document = part.document
-        if document.withdrawn_at is not None:
-            raise JobFailed(f"“{document.name}” was withdrawn meanwhile; make the dataset without it.")
         if part.split == Side.BOTH:
             made = _of_pairs(build.dataset, side, _read_pairs(build, part, side, pseudonyms))
             for example in made:
