@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from celery import shared_task
 
 from webapp.core.errors import Invalid
@@ -15,6 +12,7 @@ from webapp.findings import services as findings
 from workers import similarity
 from workers.extraction import Extracted, ExtractionRefused
 from workers.extraction.sandbox import extract_in_child
+from workers.tasks.plain_file import plain_file
 from workers.tasks.run_job import Held, JobFailed, Record, run_job
 
 
@@ -30,10 +28,7 @@ def _extract(held: Held) -> Record:
         firm = document.tenant
         depth = selectors.depth(document)
         data = selectors.original(document)
-    # The parser reads a plain file: it lives only as long as the reading, where only this user can see it.
-    with tempfile.TemporaryDirectory(prefix="housestyle-") as folder:
-        path = Path(folder) / "upload"
-        path.write_bytes(data)
+    with plain_file(data) as path:
         try:
             found = extract_in_child(path, document.name, depth=depth)
         except ExtractionRefused as refused:

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from celery import shared_task
 
 from webapp.core.jobs.models import JobKind
@@ -10,6 +7,7 @@ from webapp.core.tenancy import firm_scope
 from webapp.documents import page_images, selectors
 from workers.extraction import ExtractionRefused
 from workers.extraction.render import render_pages
+from workers.tasks.plain_file import plain_file
 from workers.tasks.run_job import Held, JobFailed, Record, run_job
 
 
@@ -25,9 +23,7 @@ def _draw(held: Held) -> Record:
         firm = document.tenant
         numbers = page_images.wanted(document)
         data = selectors.original(document)
-    with tempfile.TemporaryDirectory(prefix="housestyle-") as folder:
-        path = Path(folder) / "original"
-        path.write_bytes(data)
+    with plain_file(data) as path:
         try:
             images = render_pages(path, document.name, numbers) if numbers else []
         except ExtractionRefused as refused:
