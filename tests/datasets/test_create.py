@@ -6,10 +6,11 @@ import pytest
 
 from tests.conftest import Firm
 from tests.factories import queued_run, ready_dataset, ready_document
-from webapp.core.errors import Conflict, Invalid
-from webapp.core.tenancy import tenant_scope
+from webapp.core.errors import Conflict, Invalid, NotAllowed
+from webapp.core.tenancy import firm_scope, tenant_scope
 from webapp.datasets import selectors, services
 from webapp.documents import services as documents
+from webapp.documents.models import Document
 
 
 def test_a_dataset_is_split_by_document(firm: Firm) -> None:
@@ -64,3 +65,81 @@ def test_a_dataset_that_a_run_learned_from_stays(firm: Firm) -> None:
     with tenant_scope(firm.tenant.id):
         services.delete(member=firm.alice, dataset=unused)
         assert unused.id not in set(selectors.datasets(firm.tenant.id).values_list("id", flat=True))
+
+
+def alike(firm: Firm, count: int) -> list[Document]:
+    """Documents that say almost the same."""
+    made = [ready_document(firm, by=firm.alice) for _ in range(count)]
+    group = uuid.uuid4()
+    with firm_scope(firm.tenant.id):
+        for document in made:
+            document.near_duplicates = group
+            document.save(update_fields=["near_duplicates"])
+    return made
+
+
+def test_documents_that_say_almost_the_same_cannot_be_told_apart(firm: Firm) -> None:
+    made = alike(firm, 2)
+    with tenant_scope(firm.tenant.id), pytest.raises(Invalid, match="say almost the same") as refused:
+        services.create(member=firm.alice, name="Leak", document_ids=[row.id for row in made])
+    assert all(f"“{row.name}”" in refused.value.message for row in made)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_documents_that_say_almost_the_same_are_on_one_side(firm: Firm, seed: int) -> None:
+    pair = alike(firm, 2)
+    chosen = [*pair, *(ready_document(firm, by=firm.alice) for _ in range(3))]
+    with tenant_scope(firm.tenant.id):
+        dataset = services.create(
+            member=firm.alice,
+            name="Briefs",
+            document_ids=[row.id for row in chosen],
+            heldout_share=0.4,
+            seed=seed,
+        )
+        sides = dict(selectors.parts(dataset).values_list("document_id", "split"))
+    assert len({sides[row.id] for row in pair}) == 1
+
+
+def test_a_withdrawn_document_is_not_offered(firm: Firm) -> None:
+    chosen = [ready_document(firm, by=firm.alice) for _ in range(3)]
+    with tenant_scope(firm.tenant.id):
+        chosen[0].refresh_from_db()
+        documents.withdraw(member=firm.alice, document=chosen[0], reason="Under seal.")
+        with pytest.raises(Invalid, match="only documents that are ready"):
+            services.create(member=firm.alice, name="Briefs", document_ids=[row.id for row in chosen])
+
+
+def test_kinds_and_length_have_their_bounds(firm: Firm) -> None:
+    chosen = [ready_document(firm).id for _ in range(2)]
+    with tenant_scope(firm.tenant.id):
+        with pytest.raises(Invalid) as refused:
+            services.create(
+                member=firm.alice, name="Briefs", document_ids=chosen, kinds=["pair"], max_tokens=5000
+            )
+        assert set(refused.value.fields) == {"kinds", "max_tokens"}
+        made = services.create(
+            member=firm.alice, name="Briefs", document_ids=chosen, kinds=["continue", "cite"], max_tokens=200
+        )
+    assert (made.kinds, made.max_tokens, made.version) == (["cite", "continue"], 200, 1)
+
+
+def test_a_dataset_carries_the_matters_of_its_documents(firm: Firm) -> None:
+    chosen = [ready_document(firm) for _ in range(2)]
+    with tenant_scope(firm.tenant.id):
+        made = services.create(member=firm.alice, name="Briefs", document_ids=[row.id for row in chosen])
+        assert {row.matter_id for row in selectors.matters(made)} == {row.matter_id for row in chosen}
+
+
+@pytest.mark.parametrize("who", ["alice", "bob", "dora"])
+def test_staff_approvers_and_admins_may_make_datasets(firm: Firm, who: str) -> None:
+    chosen = [ready_document(firm).id for _ in range(2)]
+    with tenant_scope(firm.tenant.id):
+        made = services.create(member=getattr(firm, who), name="Briefs", document_ids=chosen)
+    assert made.state == "queued"
+
+
+def test_an_auditor_may_not(firm: Firm) -> None:
+    chosen = [ready_document(firm).id for _ in range(2)]
+    with tenant_scope(firm.tenant.id), pytest.raises(NotAllowed):
+        services.create(member=firm.erin, name="Briefs", document_ids=chosen)

@@ -228,3 +228,36 @@ def test_a_cancelled_build_leaves_nothing(firm: Firm) -> None:
     build_dataset()
     assert examples(dataset) == []
     assert built(dataset).state == "failed"
+
+
+def test_a_dataset_that_would_leak_is_refused_by_the_names_of_its_documents(firm: Firm) -> None:
+    """Two files with a title of their own and the same text below: alike in what they teach."""
+    texts = [brief(7)] * 2 + [brief(n) for n in range(2)]
+    chosen = [upload(firm, f"{n}.txt", b"Number %d\n\n" % n + text) for n, text in enumerate(texts)]
+    extract_document()
+    with firm_scope(firm.tenant.id):  # as if nobody had noticed that they are alike
+        Document.objects.update(near_duplicates=None)
+    refused = []
+    for seed in range(8):
+        dataset = waiting_dataset(firm, *chosen, seed=seed)
+        with firm_scope(firm.tenant.id):
+            sides = dict(dataset_selectors.parts(dataset).values_list("document__name", "split"))
+        build_dataset()
+        if sides["0.txt"] == sides["1.txt"]:
+            assert built(dataset).state == "ready"
+            continue
+        refused.append(built(dataset))
+        assert examples(dataset) == []
+    assert refused
+    for dataset in refused:
+        assert dataset.state == "failed"
+        assert "say the same as training examples" in dataset.reason
+        assert "“0.txt”" in dataset.reason or "“1.txt”" in dataset.reason
+
+
+def test_a_build_without_a_base_model_is_one_sentence(firm: Firm, settings: Any, tmp_path: Any) -> None:
+    dataset = waiting_dataset(firm, *(upload(firm, f"{n}.txt", brief(n)) for n in range(2)))
+    settings.BASE_MODEL_DIR = tmp_path
+    build_dataset()
+    assert built(dataset).state == "failed"
+    assert "The base model is not prepared yet" in built(dataset).reason

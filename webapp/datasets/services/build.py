@@ -133,15 +133,15 @@ class Build:
 
     def problem(self) -> str:
         """Why this must not become a dataset, in words for the person; empty when it may."""
+        if self._sieve.problem:
+            names = ", ".join(f"“{name}”" for name, n in self._copies.most_common(NAMED) if n)
+            return f"{self._sieve.problem} Most of these stand in {names}."
         for side in Split:
             if not self._sieve.kept[as_side(side)]:
                 return (
                     f"No {side.label.lower()} examples could be made from these documents: they hold too "
                     "little running text. Add longer documents and build again."
                 )
-        if self._sieve.problem:
-            names = " and ".join(f"“{name}”" for name, _ in self._copies.most_common(NAMED))
-            return f"{self._sieve.problem} Most of these are in {names}."
         return ""
 
     def forget(self) -> None:
