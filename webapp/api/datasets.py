@@ -209,7 +209,7 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, FirmViewSe
 
     def _detail(self, dataset: Dataset) -> dict[str, Any]:
         parts = PartSerializer(selectors.parts(dataset), many=True).data
-        return {**DatasetSerializer(dataset).data, "documents": parts}
+        return {**DatasetSerializer(dataset).data, "manifest": dataset.manifest, "documents": parts}
 
 
 def _said(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
