@@ -129,7 +129,12 @@ def members(document: Document) -> QuerySet[Document]:
 
 def inside(document: Document) -> list[Document]:
     """What came in a document, and in that again; what is deepest comes first."""
-    return [found for member in members(document) for found in (*inside(member), member)]
+    found: list[Document] = []
+    level = [document]
+    while level:
+        level = list(documents(document.tenant_id).filter(parent__in=level).order_by("name"))
+        found = [*level, *found]
+    return found
 
 
 def depth(document: Document) -> int:

@@ -10,6 +10,7 @@ from webapp.documents import selectors
 from webapp.documents.locks import one_writer
 from webapp.documents.models import Document
 from webapp.documents.services.upload import clean_name, keep
+from webapp.documents.services.withdraw import withdraw_one
 
 MOST_FILES = 2000  # of one upload: an archive of archives would fill the queue otherwise
 
@@ -18,8 +19,9 @@ MOST_FILES = 2000  # of one upload: an archive of archives would fill the queue 
 def add_members(*, document: Document, files: Iterable[tuple[str, bytes]]) -> None:
     """Make documents of the files, `(name, bytes)`, that lay in an archive or were attached to an e-mail.
 
-    Each belongs to the same matter and is read by a job of its own. Bytes that the uploader can see among the
-    firm's documents already, or that lie in it twice, are counted in `document.already_here` and not added.
+    Each belongs to the same matter, is read by a job of its own, and is withdrawn if `document` was
+    meanwhile. Bytes that the uploader can see among the firm's documents already, or that lie in it twice,
+    are counted in `document.already_here` and not added.
 
     Raises Invalid when more files come in one upload than one may hold, archives in it included.
     """
@@ -51,3 +53,12 @@ def add_members(*, document: Document, files: Iterable[tuple[str, bytes]]) -> No
         documents=[{"id": str(found.id), "sha256": found.sha256} for found in added],
         already_here=already_here,
     )
+    document.refresh_from_db(fields=["withdrawn_at", "withdrawn_by", "withdrawn_reason"])
+    if document.withdrawn_at is not None and document.withdrawn_by is not None:
+        for found in added:
+            withdraw_one(
+                document=found,
+                at=document.withdrawn_at,
+                by=document.withdrawn_by,
+                reason=document.withdrawn_reason,
+            )
