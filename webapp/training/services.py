@@ -47,7 +47,8 @@ def start(
         problems["dataset"] = "Choose a dataset that is ready."
     elif gone := datasets.withdrawn(dataset).first():
         problems["dataset"] = (
-            f"“{gone.document.name}” of this dataset was withdrawn; make a version without it, then train on it."
+            f"“{gone.document.name}” of this dataset was withdrawn; make a version without it, and train on "
+            "that."
         )
     spec = TrainingSpec()
     if preset not in PRESETS:
