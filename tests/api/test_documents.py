@@ -12,13 +12,14 @@ from tests.api.conftest import Call, refusal
 from tests.conftest import Firm
 from tests.documents.test_columns import table_document
 from tests.documents.test_move import new_matter
-from tests.factories import end_job, ready_dataset, ready_document
+from tests.factories import approved, end_job, queued_run, ready_dataset, ready_document
 from webapp.core.jobs.models import JobState
 from webapp.core.tenancy import tenant_scope
 from webapp.datasets import selectors as dataset_selectors
 from webapp.documents import selectors, services
 from webapp.documents.layout import Block, BlockKind, Layout
 from webapp.documents.models import Document
+from webapp.serving import services as serving
 from webapp.tenants import selectors as tenants
 
 pytestmark = pytest.mark.django_db
@@ -142,6 +143,47 @@ def test_a_document_is_withdrawn_and_restored(call: Call, firm: Firm) -> None:
     assert (found["state"], found["withdrawn"]) == ("withdrawn", "The client asked.")
     refusal(call(firm.alice, "POST", f"{path}/withdraw/", {"reason": "Again."}), 409, "conflict")
     assert call(firm.alice, "POST", f"{path}/restore/", {}).json()["state"] == "ready"
+
+
+def test_what_learned_from_a_document_is_told(call: Call, firm: Firm, other_firm: Firm) -> None:
+    version = approved(firm, by=firm.alice, approver=firm.bob)
+    dataset = version.run.dataset
+    with tenant_scope(firm.tenant.id, viewer=firm.bob.id):
+        serving.put_live(member=firm.bob, version=version)
+        document = dataset.memberships.get(split="train").document
+    path = f"documents/{document.id}/learned/"
+    found = call(firm.bob, "GET", path).json()
+    assert found["live"] == [str(version.id)]
+    [family] = found["datasets"]
+    assert (family["to_remake"], family["without"]) == (None, None)
+    [held] = family["versions"]
+    assert (held["id"], held["state"], held["examples"]) == (str(dataset.id), "ready", 1)
+    assert (held["trained"], held["withdrawn"]) == (True, False)
+    [run] = held["runs"]
+    assert (run["id"], run["state"]) == (str(version.run_id), "succeeded")
+    assert (run["version"], run["version_name"]) == (str(version.id), str(version))
+    assert run["version_state"] == "approved"
+    assert [row["live_until"] for row in run["times_live"]] == [None]
+    call(firm.alice, "POST", f"documents/{document.id}/withdraw/", {"reason": "The client asked."})
+    assert call(firm.alice, "GET", path).json()["datasets"][0]["to_remake"] == str(dataset.id)
+    refusal(call(other_firm.carol, "GET", path), 404, "not_found")
+    nothing = call(firm.alice, "GET", f"documents/{ready_document(firm).id}/learned/").json()
+    assert nothing == {"live": [], "datasets": []}
+
+
+def test_a_run_of_which_nothing_came_has_no_version(call: Call, firm: Firm) -> None:
+    run = queued_run(firm)
+    with tenant_scope(firm.tenant.id):
+        document = run.dataset.memberships.get(split="train").document
+    [family] = call(firm.bob, "GET", f"documents/{document.id}/learned/").json()["datasets"]
+    [row] = family["versions"][0]["runs"]
+    assert (row["state"], row["version"], row["version_name"], row["version_state"]) == (
+        "queued",
+        None,
+        None,
+        None,
+    )
+    assert row["times_live"] == []
 
 
 def test_the_columns_of_a_table_are_chosen(call: Call, firm: Firm) -> None:

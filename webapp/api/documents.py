@@ -15,11 +15,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from webapp.api.errors import body
+from webapp.api.learned import LearnedSerializer
 from webapp.api.views import FirmViewSet
 from webapp.core.errors import AppError, Invalid
 from webapp.documents import selectors, services
 from webapp.documents.layout import BlockKind
 from webapp.documents.models import Document
+from webapp.serving.lineage import learned_from
 from webapp.tenants import selectors as tenants
 from webapp.tenants.models import Matter
 
@@ -154,6 +156,12 @@ class DocumentViewSet(
         found = selectors.layout(self.get_object())
         return Response({"blocks": [asdict(block) for block in found.blocks]})
 
+    @extend_schema(responses=LearnedSerializer)
+    @action(detail=True)
+    def learned(self, request: Request, **_: Any) -> Response:
+        """What learned from the document, and from what came in it: datasets, runs and adapter versions."""
+        return Response(LearnedSerializer(learned_from(self.get_object())).data)
+
     @extend_schema(request=ColumnsSerializer, responses=DocumentSerializer)
     @action(detail=True, methods=["post"], parser_classes=[JSONParser])
     def columns(self, request: Request, **_: Any) -> Response:
@@ -174,7 +182,8 @@ class DocumentViewSet(
     @extend_schema(request=WithdrawSerializer, responses=DocumentSerializer)
     @action(detail=True, methods=["post"], parser_classes=[JSONParser])
     def withdraw(self, request: Request, **_: Any) -> Response:
-        """Let no new dataset be made from the document. What has learned from it stays as it is."""
+        """Let no new dataset be made from the document, nor from what came in it. What has learned from it
+        stays as it is."""
         document = self.get_object()
         services.withdraw(member=self.member, document=document, **_checked(WithdrawSerializer, request))
         return Response(DocumentSerializer(document).data)

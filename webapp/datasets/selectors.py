@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from webapp.core.errors import NotFound
 from webapp.core.jobs.models import JobState
@@ -56,9 +56,26 @@ def matters(dataset: Dataset) -> QuerySet[DatasetMatter]:
     return found.select_related("matter").order_by("matter__name")
 
 
-def with_document(document: Document) -> QuerySet[Dataset]:
-    """Datasets that the document is part of, drafts left out, the newest first."""
-    return datasets(document.tenant_id).filter(memberships__document=document).exclude(job=None)
+def places(tenant_id: uuid.UUID, documents: Iterable[Document]) -> QuerySet[DatasetDocument]:
+    """Where these documents are part of a dataset, drafts among them; the newest version first."""
+    found = DatasetDocument.objects.of(tenant_id).filter(document__in=list(documents))
+    return found.select_related("dataset__job", "dataset__created_by__user").order_by(
+        "-dataset__created_at", "dataset_id"
+    )
+
+
+def with_withdrawn(tenant_id: uuid.UUID, datasets: Iterable[Dataset]) -> set[uuid.UUID]:
+    """The ids of those that hold any document withdrawn since."""
+    found = DatasetDocument.objects.of(tenant_id).filter(dataset__in=list(datasets))
+    return set(found.filter(document__withdrawn_at__isnull=False).values_list("dataset_id", flat=True))
+
+
+def examples_made(
+    tenant_id: uuid.UUID, datasets: Iterable[Dataset], documents: Iterable[Document]
+) -> dict[uuid.UUID, int]:
+    """How many examples each of the datasets has of these documents; those with none are absent."""
+    found = Example.objects.of(tenant_id).filter(dataset__in=list(datasets), document__in=list(documents))
+    return dict(found.order_by().values_list("dataset").annotate(Count("id")))
 
 
 def examples(
