@@ -194,6 +194,13 @@ class DatasetViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, FirmViewSe
         draft = services.freeze(member=self.member, draft=self.get_object())
         return Response(self._detail(draft))
 
+    @extend_schema(request=None, responses=DatasetDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def reopen(self, request: Request, **_: Any) -> Response:
+        """Go on with a draft that was frozen and could not be built."""
+        draft = services.reopen(member=self.member, dataset=self.get_object())
+        return Response(self._detail(draft))
+
     @extend_schema(request=None, responses={201: DatasetDetailSerializer})
     @action(detail=True, methods=["post"], url_path="without-withdrawn")
     def without_withdrawn(self, request: Request, **_: Any) -> Response:

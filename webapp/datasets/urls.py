@@ -20,6 +20,7 @@ urlpatterns = [
     path("datasets/<uuid:dataset_id>/examples/<int:position>/undo/", examples.undo, name="example-undo"),
     path("datasets/<uuid:dataset_id>/discard/", drafts.discard, name="dataset-discard"),
     path("datasets/<uuid:dataset_id>/freeze/", drafts.freeze, name="dataset-freeze"),
+    path("datasets/<uuid:dataset_id>/reopen/", drafts.reopen, name="dataset-reopen"),
     path("datasets/<uuid:dataset_id>/profile/", profile.profile, name="dataset-profile"),
     path(
         "datasets/<uuid:dataset_id>/profile/download/",

@@ -29,6 +29,8 @@ def scan(*, document: Document, layout: Layout) -> int:
 
     Done again, it keeps what was decided, adds what is new and removes what is no longer there.
     """
+    # One at a time: two that look at once, a reading and a build, would each add the same.
+    list(Document.objects.of(document.tenant_id).filter(id=document.id).select_for_update(no_key=True))
     wanted = {_place(finding): finding for finding in _look(document, layout)}
     kept = Finding.objects.of(document.tenant_id).filter(document=document)
     there = {_place(finding): finding.pk for finding in kept}

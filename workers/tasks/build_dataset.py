@@ -20,6 +20,7 @@ from webapp.documents import selectors as documents
 from webapp.documents.layout import BlockKind, Layout
 from webapp.documents.pairs import Pair, layout_of
 from webapp.findings import selectors as findings
+from webapp.findings.models import Finding
 from webapp.findings.redaction import Pseudonyms, redact, redact_pairs
 from webapp.findings.services import scan
 from webapp.training import selectors as training
@@ -81,12 +82,13 @@ def _from_documents(
     held-out copy of it is seen."""
     pseudonyms = Pseudonyms()
     notes: dict[DatasetDocument, int] = {}
+    stood: dict[DatasetDocument, list[Finding]] = {}
     progress = _Progress(build, parts)
     for part, side in _visits(parts):
         held.check()
         document = part.document
         if part.split == Side.BOTH:
-            made = _of_pairs(build.dataset, side, _read_pairs(build, part, side, pseudonyms))
+            made = _of_pairs(build.dataset, side, _read_pairs(build, part, pseudonyms, stood))
             for example in made:
                 build.add_style(Layout.of_text(example.completion).blocks)
         else:
@@ -124,19 +126,25 @@ def _of_text(
     )
 
 
-def _read_pairs(build: Build, part: DatasetDocument, side: split.Side, pseudonyms: Pseudonyms) -> list[Pair]:
+def _read_pairs(
+    build: Build,
+    part: DatasetDocument,
+    pseudonyms: Pseudonyms,
+    stood: dict[DatasetDocument, list[Finding]],
+) -> list[Pair]:
     """A document's ready-made pairs, without what its findings take out of them.
 
-    They are looked through here: a table's columns may have been chosen a moment ago.
+    They are looked through here: a table's columns may have been chosen a moment ago. `stood` keeps how the
+    findings stood at the first visit, so that what somebody decides meanwhile holds for both sides or none.
     """
     document = part.document
     pairs = documents.pairs(document)
-    with firm_scope(document.tenant_id):
-        scan(document=document, layout=layout_of(pairs))
-        found = list(findings.findings_of(document))
-        if side == SIDES[0]:
+    if part not in stood:
+        with firm_scope(document.tenant_id):
+            scan(document=document, layout=layout_of(pairs))
+            stood[part] = list(findings.findings_of(document))
             build.add_findings(findings.report([document]))
-    return redact_pairs(pairs, found, pseudonyms)
+    return redact_pairs(pairs, stood[part], pseudonyms)
 
 
 def _of_pairs(dataset: Dataset, side: split.Side, pairs: Sequence[Pair]) -> list[NewExample]:
@@ -175,7 +183,8 @@ def _from_parent(
     with firm_scope(dataset.tenant_id):
         changes = {change.example_id: change for change in selectors.changes(dataset)}
     ids = {str(part.document_id) for part in parts}
-    build.add_findings(row for row in dataset.parent.report["findings"] if row["document"] in ids)
+    stood = dataset.parent.report.get("findings", [])  # a dataset from before there were reports has none
+    build.add_findings(row for row in stood if row["document"] in ids)
     passed = 0
     for side in SIDES:
         after = -1
@@ -213,7 +222,7 @@ def _from_parent(
 def _is_of_another_base(build: Build, revision: str) -> bool:
     """Whether the parent's tokens were counted for another base model."""
     parent = build.dataset.parent
-    return parent is not None and parent.manifest["base_revision"] != revision
+    return parent is not None and parent.manifest.get("base_revision") != revision
 
 
 def _visits(parts: Sequence[DatasetDocument]) -> Iterator[tuple[DatasetDocument, split.Side]]:

@@ -3,7 +3,7 @@
 from webapp.datasets.services.build import BATCH, Build
 from webapp.datasets.services.create import create, without_withdrawn
 from webapp.datasets.services.delete import delete
-from webapp.datasets.services.drafts import discard, edit, exclude, freeze, open_draft, undo
+from webapp.datasets.services.drafts import discard, edit, exclude, freeze, open_draft, reopen, undo
 from webapp.datasets.services.exchange import as_line, export_batch, export_header, note_export
 from webapp.datasets.services.verify import verify
 
@@ -21,6 +21,7 @@ __all__ = [
     "freeze",
     "note_export",
     "open_draft",
+    "reopen",
     "undo",
     "verify",
     "without_withdrawn",

@@ -13,7 +13,7 @@ from django.db import connection
 from webapp.core.jobs import services as jobs
 from webapp.core.jobs.services import Claim
 from webapp.core.tenancy import firm_scope
-from webapp.datasets import manifest
+from webapp.datasets import manifest, models
 from webapp.datasets.examples import BUILDER_VERSION, NewExample
 from webapp.datasets.leaks import Sieve
 from webapp.datasets.models import Dataset, DatasetDocument, DatasetMatter, Example, Split
@@ -138,11 +138,27 @@ class Build:
             return f"{self._sieve.problem} Most of these stand in {names}."
         for side in Split:
             if not self._sieve.kept[as_side(side)]:
-                return (
-                    f"No {side.label.lower()} examples could be made from these documents: they hold too "
-                    "little running text. Add longer documents and build again."
-                )
+                return f"No {side.label.lower()} examples {self._why_none()}"
         return ""
+
+    def _why_none(self) -> str:
+        """The end of a sentence that tells why one side of the split has no examples."""
+        if self.dataset.parent:
+            return (
+                "would be left in this version; take back some changes, or make a new dataset with more "
+                "documents in it."
+            )
+        with firm_scope(self.claim.tenant_id):
+            only_pairs = all(part["split"] == models.Side.BOTH for part in parts_of(self.dataset))
+        if only_pairs:
+            return (
+                "are among these ready-made pairs: there are too few that differ, or their file puts all of "
+                "them on the other side. Add another file and build again."
+            )
+        return (
+            "could be made from these documents: they hold too little running text. Add longer documents and "
+            "build again."
+        )
 
     def forget(self) -> None:
         """Nothing is kept of a build that fails."""

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from webapp.audit import services as audit
 from webapp.core.errors import Conflict, Invalid
@@ -51,6 +51,8 @@ def create(
     problems: dict[str, str] = {}
     if not name.strip():
         problems["name"] = "Give the dataset a name."
+    elif "\0" in name:
+        problems["name"] = "The name holds a character that no text has; remove it."
     if len(chosen) != len(wanted):
         problems["documents"] = "Choose only documents that are ready."
     elif problem := _cannot_be_split(chosen):
@@ -117,8 +119,7 @@ def without_withdrawn(*, member: Membership, dataset: Dataset) -> Dataset:
 def next_version(parent: Dataset, *, by: Membership) -> Dataset:
     """An unsaved dataset that follows `parent`, with its settings."""
     with firm_scope(parent.tenant_id):  # numbers are the whole family's, whoever is screened off a version
-        family = Dataset.objects.of(parent.tenant_id).filter(family=parent.family)
-        last = family.aggregate(n=Max("version"))["n"]
+        last = held_family(parent).aggregate(n=Max("version"))["n"]
     return Dataset(
         tenant_id=parent.tenant_id,
         name=parent.name,
@@ -131,6 +132,14 @@ def next_version(parent: Dataset, *, by: Membership) -> Dataset:
         max_tokens=parent.max_tokens,
         created_by=by,
     )
+
+
+def held_family(dataset: Dataset) -> QuerySet[Dataset]:
+    """All versions of a dataset, held to the transaction's end: only one more is made at a time. Call it in
+    the firm's scope, since somebody may be screened off one of them."""
+    family: QuerySet[Dataset] = Dataset.objects.of(dataset.tenant_id).filter(family=dataset.family)
+    list(family.select_for_update().order_by("version").values_list("id"))
+    return family
 
 
 def add_parts(dataset: Dataset, sides: Mapping[Document, str]) -> None:

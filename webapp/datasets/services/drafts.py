@@ -8,11 +8,11 @@ from django.db.models import Count
 from webapp.audit import services as audit
 from webapp.core.errors import Conflict, Invalid
 from webapp.core.jobs import services as jobs
-from webapp.core.jobs.models import JobKind
+from webapp.core.jobs.models import Job, JobKind
 from webapp.core.tenancy import firm_scope
 from webapp.datasets import selectors
 from webapp.datasets.models import Dataset, Example, ExampleChange, Split
-from webapp.datasets.services.create import add_parts, next_version
+from webapp.datasets.services.create import add_parts, held_family, next_version
 from webapp.datasets.services.delete import delete
 from webapp.tenants.models import Membership
 from webapp.tenants.permissions import Action, require
@@ -31,10 +31,8 @@ def open_draft(*, member: Membership, dataset: Dataset) -> Dataset:
         return dataset
     if dataset.state != "ready":
         raise Conflict("Only the examples of a dataset that is ready can be changed.")
-    with firm_scope(dataset.tenant_id):  # one at a time for the whole family, whoever sees which version
-        family = Dataset.objects.of(dataset.tenant_id).filter(family=dataset.family)
-        list(family.select_for_update().order_by("version").values_list("id"))
-        found: Dataset | None = family.filter(job=None).select_related("parent").first()
+    with firm_scope(dataset.tenant_id):
+        found = held_family(dataset).filter(job=None).select_related("parent").first()
     if found is None:
         draft = next_version(dataset, by=member)
         draft.save(force_insert=True)
@@ -148,6 +146,29 @@ def freeze(*, member: Membership, draft: Dataset) -> Dataset:
         changes=changes.count(),
     )
     return draft
+
+
+@transaction.atomic
+def reopen(*, member: Membership, dataset: Dataset) -> Dataset:
+    """A draft that was frozen and could not be built is a draft again, with all that was changed in it.
+
+    Raises Conflict when it is no such version, or while the family has another draft.
+    """
+    require(member, Action.BUILD)
+    with firm_scope(dataset.tenant_id):
+        family = held_family(dataset)
+        kept = family.select_related("job").get(id=dataset.id)
+        other = family.filter(job=None).exists()
+    if kept.state != "failed" or not selectors.changes(kept).exists():
+        raise Conflict("Only a draft that could not be built can be taken up again.")
+    if other:
+        raise Conflict("Another draft has been begun since; freeze or discard it first.")
+    failed = Job.objects.filter(id__in=[kept.job_id])
+    kept.job, kept.documents_done, kept.seconds_left = None, 0, None
+    kept.save(update_fields=["job", "documents_done", "seconds_left"])
+    failed.delete()
+    audit.record(tenant_id=member.tenant_id, actor=member, action="dataset.draft_reopened", target=kept)
+    return kept
 
 
 def _change(

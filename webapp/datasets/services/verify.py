@@ -9,8 +9,13 @@ CHUNK = 1000
 
 def verify(dataset: Dataset) -> bool:
     """Whether a frozen dataset is still what its SHA-256 says: every example, its documents and their split,
-    its matters, its settings and the findings as they stood. Reads all examples, one batch at a time."""
+    its matters, its settings and the findings as they stood. Reads all examples, one batch at a time.
+
+    One from before there were manifests cannot be told to be what it was: False.
+    """
     said = dataset.manifest
+    if not said:
+        return False
     settings = manifest.settings(
         parts=parts_of(dataset),
         matters=matters_of(dataset),

@@ -54,6 +54,7 @@ def dataset(request: MemberRequest, dataset_id: uuid.UUID) -> HttpResponse:
         "parts": selectors.parts(found)[:PARTS_SHOWN],
         "parts_count": selectors.parts(found).count(),
         "withdrawn": selectors.withdrawn(found),
+        "was_draft": found.state == "failed" and selectors.changes(found).exists(),
     }
     return render(request, "datasets/dataset.html", context)
 

@@ -35,3 +35,15 @@ def freeze(request: MemberRequest, dataset_id: uuid.UUID) -> HttpResponse:
     except AppError as error:
         messages.error(request, error.message)
     return redirect("dataset", dataset_id)
+
+
+@require_POST
+@gate(Action.BUILD)
+def reopen(request: MemberRequest, dataset_id: uuid.UUID) -> HttpResponse:
+    """Go on with a draft that could not be built."""
+    found = selectors.dataset(request.member.tenant_id, dataset_id)
+    try:
+        services.reopen(member=request.member, dataset=found)
+    except AppError as error:
+        messages.error(request, error.message)
+    return redirect("dataset", dataset_id)

@@ -40,6 +40,7 @@ WORDS = {
     "dataset.example_edited": "edited an example in a draft",
     "dataset.change_undone": "undid a change in a draft",
     "dataset.frozen": "froze a draft as a version",
+    "dataset.draft_reopened": "took up a draft of a dataset again",
     "dataset.exported": "exported a dataset",
     "run.started": "started a training run",
     "run.cancelled": "asked to cancel a training run",
