@@ -103,9 +103,8 @@ def _left(lines: Sequence[Line]) -> float:
     if not edges:
         return 0.0
     much = COMMON * sum(edges.values())
-    edge = min(
-        edge for edge in edges if edges[edge - 1] + edges[edge] + edges[edge + 1] >= much and edges[edge]
-    )
+    common = [at for at in edges if edges[at - 1] + edges[at] + edges[at + 1] >= much]
+    edge = min(common) if common else edges.most_common(1)[0][0]
     return statistics.median(line.left for line in lines if abs(round(2 * line.left / line.size) - edge) <= 1)
 
 

@@ -62,7 +62,8 @@ def _caption(rows: Sequence[Row]) -> _Split | None:
         for line in row
         if line.text in BRACKETS
     ]
-    for _, at, size in places:
+    edges = {round(at / size): (at, size) for _, at, size in reversed(places)}
+    for at, size in edges.values():
         numbers = [number for number, left, _ in places if abs(left - at) < size]
         begin, end = numbers[0], numbers[-1] + 1
         if len(numbers) < CAPTION_LINES or end - begin > 3 * len(numbers):

@@ -53,13 +53,11 @@ def _first(page: Page, flow: Flow, body: float, going_on: bool) -> int | None:
         elif _rule_above(page, flow, at) and _is_note(lines[at], body, going_on):
             return at
     # No rule: below lines of the body's size all that is left of the page is small, and starts with a mark.
-    for at in low:
-        if (
-            mark_of(lines[at].text)
-            and all(line.size < SMALLER * body for line in lines[at:])
-            and any(line.size >= SMALLER * body for line in lines[:at])
-        ):
-            return at
+    small = len(lines)
+    while small and lines[small - 1].size < SMALLER * body:
+        small -= 1
+    if small:
+        return next((at for at in low if at >= small and mark_of(lines[at].text)), None)
     return None
 
 

@@ -16,6 +16,7 @@ INDENT = 0.7  # times the type's size
 SHORT = 0.75  # of the measure, where lines end as they come
 SHORT_JUSTIFIED = 0.97
 HALF = 0.6
+MOST_CENTRED = 12  # lines: a title has fewer
 SPACED = 1.7  # times the type's size: names of a title page that stand so far apart are not one line
 RESIZED = 0.12  # of the type's size
 SIGNS = COVERED + UNCOVERED
@@ -109,6 +110,8 @@ def _starts(paragraph: Paragraph, line: Line, following: Line | None, flow: Flow
 def _all_centred(paragraph: Paragraph, flow: Flow) -> bool:
     """Whether a paragraph's lines stand in the middle, each for itself. The first may fill the page."""
     lines = paragraph.lines
+    if len(lines) > MOST_CENTRED:
+        return False
     lefts, rights = ([line.left for line in lines], [line.right for line in lines])
     block = len(lines) > 2 and max(lefts[1:]) - min(lefts[1:]) < lines[0].size / 2
     block = block or (
@@ -160,9 +163,10 @@ def _is_gap(paragraph: Paragraph, line: Line, following: Line | None, usual: flo
     """Whether white space stands above `line`: more than between the lines above it, or below."""
     if line.step <= 0:
         return False
-    inside = [other.step for other in paragraph.lines[1:] if other.step > 0]
+    lines = paragraph.lines
+    inside = next((lines[at].step for at in range(len(lines) - 1, 0, -1) if lines[at].step > 0), 0.0)
     if inside:
-        return line.step > GAP * inside[-1]
+        return line.step > GAP * inside
     if following is not None and following.step > 0 and line.step > GAP * following.step:
         return True
     return bool(usual) and line.step > GAP * usual * line.size
