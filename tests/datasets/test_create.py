@@ -43,6 +43,13 @@ def test_all_problems_are_told_at_once(firm: Firm) -> None:
     assert set(refused.value.fields) == {"name", "documents", "heldout_share"}
 
 
+def test_a_name_that_no_database_keeps_is_refused(firm: Firm) -> None:
+    chosen = [ready_document(firm).id for _ in range(2)]
+    with tenant_scope(firm.tenant.id), pytest.raises(Invalid) as refused:
+        services.create(member=firm.alice, name="a\0b", document_ids=chosen)
+    assert set(refused.value.fields) == {"name"}
+
+
 def test_another_firms_documents_do_not_exist(firm: Firm, other_firm: Firm) -> None:
     theirs = [ready_document(other_firm).id, ready_document(other_firm).id]
     with tenant_scope(firm.tenant.id), pytest.raises(Invalid, match="only documents that are ready"):

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
 from tests.conftest import Firm
 from tests.factories import cite, queued_run, ready_dataset
 from webapp.core.errors import Conflict
+from webapp.core.roles import APP_ROLE
 from webapp.core.tenancy import firm_scope
 from webapp.datasets import selectors, services
 from webapp.datasets.models import Dataset, Example
@@ -37,6 +38,39 @@ def test_it_is_verified_against_its_sha256(firm: Firm, dataset: Dataset) -> None
         assert services.verify(dataset)
         dataset.manifest = {**dataset.manifest, "seed": 7}
         assert not services.verify(dataset)
+
+
+TAMPERED = {
+    "an answer": "UPDATE datasets_example SET completion = 'No.' WHERE dataset_id = %s AND position = 0",
+    "a question": "UPDATE datasets_example SET prompt = 'Otherwise?' WHERE dataset_id = %s AND position = 1",
+    "a side": "UPDATE datasets_example SET split = 'train' WHERE dataset_id = %s",
+    "an order": "UPDATE datasets_example SET position = 7 - position WHERE dataset_id = %s",
+    "an example": "DELETE FROM datasets_example WHERE dataset_id = %s AND position = 1",
+    "a document's side": "UPDATE datasets_datasetdocument SET split = 'train' WHERE dataset_id = %s",
+    "its matters": "DELETE FROM datasets_datasetmatter WHERE dataset_id = %s",
+    "its seed": "UPDATE datasets_dataset SET seed = 7 WHERE id = %s",
+    "its findings": "UPDATE datasets_dataset SET report = report || '{\"findings\": [1]}' WHERE id = %s",
+    "its manifest": "UPDATE datasets_dataset SET manifest = manifest || '{}' - 'seed' WHERE id = %s",
+}
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_not_even_the_owner_of_the_database_changes_it_unnoticed(
+    firm: Firm, dataset: Dataset, what: str
+) -> None:
+    with firm_scope(firm.tenant.id):
+        assert services.verify(dataset)
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("RESET ROLE")
+            for table in ("datasets_example", "datasets_dataset"):
+                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            cursor.execute(TAMPERED[what], [dataset.id])
+            assert cursor.rowcount > 0
+            for table in ("datasets_example", "datasets_dataset"):
+                cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+            cursor.execute(f"SET ROLE {APP_ROLE}")
+        assert not services.verify(selectors.dataset(firm.tenant.id, dataset.id))
 
 
 def insert(rows: QuerySet[Example], row: Example) -> None:

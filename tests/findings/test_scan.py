@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
+from django.db import connection
 
 from tests.conftest import Firm
 from tests.factories import ready_document
 from tests.findings.conftest import LETTER, Scanned
-from webapp.core.tenancy import tenant_scope
+from webapp.core.tenancy import firm_scope, tenant_scope
 from webapp.documents.layout import Block, BlockKind, Layout, Mark
 from webapp.findings import selectors, services
 from webapp.findings.models import FindingKind, FindingState
@@ -82,3 +85,23 @@ def test_a_document_without_text_has_no_findings(firm: Firm) -> None:
     document = ready_document(firm)
     with tenant_scope(firm.tenant.id):
         assert services.scan(document=document, layout=Layout(())) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_look_at_once_find_nothing_twice(firm: Firm) -> None:
+    """A document is read while a dataset is built of it: the second waits for the first."""
+    document = ready_document(firm)
+
+    def again() -> None:
+        with firm_scope(firm.tenant.id):
+            services.scan(document=document, layout=WORD_FILE)
+        connection.close()
+
+    other = threading.Thread(target=again)
+    with firm_scope(firm.tenant.id):
+        services.scan(document=document, layout=WORD_FILE)
+        other.start()
+        other.join(1)  # it would end here if it did not wait
+    other.join()
+    with firm_scope(firm.tenant.id):
+        assert selectors.findings_of(document).count() == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
 
 from django.test import Client
@@ -57,6 +58,14 @@ def test_a_dataset_is_made_of_the_chosen_documents(firm: Firm, signed_in: SignIn
         made = datasets.datasets(firm.tenant.id).get(name="Two")
         assert set(datasets.parts(made).values_list("document_id", flat=True)) == set(chosen)
     assert answer.headers["Location"] == f"/datasets/{made.id}/"
+
+
+def test_thousands_of_documents_are_named_in_one_form(firm: Firm, signed_in: SignIn) -> None:
+    chosen = [ready_document(firm).id, *(uuid.uuid4() for _ in range(9_999))]
+    form = {"name": "Many", "heldout_share": "0.15", "kinds": KINDS, "documents": chosen}
+    answer = signed_in(firm.alice).post("/datasets/new/", form)
+    assert answer.status_code == 200
+    assert "Choose only documents that are ready." in answer.content.decode()
 
 
 def test_another_firms_document_is_no_choice(firm: Firm, other_firm: Firm, signed_in: SignIn) -> None:
