@@ -9,6 +9,8 @@ from django.test import Client
 from tests.conftest import Firm
 from tests.documents.test_columns import table_document
 from tests.documents.test_move import new_matter
+from tests.documents.test_withdraw import opened_archive, states
+from tests.documents.test_withdraw import read as read_in_turn
 from tests.factories import ready_dataset, ready_document
 from tests.tenancy.matters import into_matter, screen_off
 from webapp.audit.models import Event
@@ -127,6 +129,20 @@ def test_a_document_is_moved_from_its_page(firm: Firm, signed_in: SignIn) -> Non
     document, matter = ready_document(firm), new_matter(firm)
     answer = signed_in(firm.alice).post(f"/documents/{document.id}/move/", {"matter": matter.id}, follow=True)
     assert f"“{document.name}” is now in “Smith v. Jones”." in answer.content.decode()
+
+
+def test_an_archive_is_withdrawn_with_what_came_in_it_and_restored(firm: Firm, signed_in: SignIn) -> None:
+    archive = opened_archive(firm, "a.txt", "b.txt")
+    read_in_turn(firm, "a.txt", "b.txt")
+    client, url = signed_in(firm.alice), f"/documents/{archive.id}/"
+    assert "nor from the files that came in it" in client.get(url).content.decode()
+    page = client.post(f"{url}withdraw/", {"reason": "Under seal."}, follow=True).content.decode()
+    assert "What came in it was withdrawn with it." in page
+    assert "Take the withdrawal back" in page
+    assert set(states(firm).values()) == {"withdrawn"}
+    page = client.post(f"{url}restore/", follow=True).content.decode()
+    assert "can be learned from again" in page
+    assert set(states(firm).values()) == {"opened", "ready"}
 
 
 @pytest.mark.parametrize("verb", ["columns", "move", "withdraw", "restore", "delete"])
