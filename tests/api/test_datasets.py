@@ -10,7 +10,8 @@ from django.test import Client
 
 from tests.api.conftest import Call, refusal
 from tests.conftest import Firm
-from tests.factories import cite, freeze, ready_dataset, ready_document
+from tests.factories import cite, end_job, freeze, ready_dataset, ready_document
+from webapp.core.jobs.models import JobState
 from webapp.core.tenancy import tenant_scope
 from webapp.datasets import selectors, services
 from webapp.datasets.models import Dataset
@@ -110,6 +111,20 @@ def test_examples_are_changed_in_a_draft_that_is_frozen_as_the_next_version(call
     refusal(call(firm.alice, "DELETE", f"datasets/{draft['id']}/"), 409, "conflict")
 
 
+def test_a_draft_that_could_not_be_built_is_taken_up_again(call: Call, firm: Firm) -> None:
+    dataset = larger_dataset(firm)
+    draft = call(firm.alice, "POST", f"datasets/{dataset.id}/exclude/", {"position": 1}).json()
+    path = f"datasets/{draft['id']}/"
+    refusal(call(firm.alice, "POST", f"{path}reopen/"), 409, "conflict")
+    call(firm.alice, "POST", f"{path}freeze/")
+    with tenant_scope(firm.tenant.id):
+        end_job(selectors.dataset(firm.tenant.id, draft["id"]).job, JobState.FAILED, "It is away.")
+    assert call(firm.alice, "GET", path).json()["reason"] == "It is away."
+    again = call(firm.alice, "POST", f"{path}reopen/").json()
+    assert (again["id"], again["state"], again["reason"]) == (draft["id"], "draft", "")
+    assert call(firm.alice, "GET", f"{path}changes/").json()["count"] == 1
+
+
 def test_a_change_that_cannot_be_is_refused_and_begins_nothing(call: Call, firm: Firm) -> None:
     dataset = ready_dataset(firm)
     path = f"datasets/{dataset.id}/"
@@ -142,6 +157,7 @@ def test_a_draft_is_discarded_and_a_version_deleted_unless_something_came_of_it(
         ("POST", "edit/", {"position": 0, "prompt": "a", "completion": "b"}),
         ("POST", "undo/", {"position": 0}),
         ("POST", "freeze/", None),
+        ("POST", "reopen/", None),
         ("POST", "without-withdrawn/", None),
         ("GET", "export/", None),
         ("DELETE", "", None),

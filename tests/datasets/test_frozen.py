@@ -50,7 +50,7 @@ TAMPERED = {
     "its matters": "DELETE FROM datasets_datasetmatter WHERE dataset_id = %s",
     "its seed": "UPDATE datasets_dataset SET seed = 7 WHERE id = %s",
     "its findings": "UPDATE datasets_dataset SET report = report || '{\"findings\": [1]}' WHERE id = %s",
-    "its manifest": "UPDATE datasets_dataset SET manifest = manifest || '{}' - 'seed' WHERE id = %s",
+    "its manifest": "UPDATE datasets_dataset SET manifest = manifest - 'seed'::text WHERE id = %s",
 }
 
 
