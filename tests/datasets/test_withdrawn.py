@@ -79,6 +79,7 @@ def test_no_example_of_it_is_left(firm: Firm, dataset: Dataset) -> None:
     withdraw(firm, dataset, learned.name)
     version = remake(firm, dataset)
     assert version.state == "failed", "all that was learned came from that document"
+    assert version.reason.startswith("No training examples would be left in this version")
     with firm_scope(firm.tenant.id):
         assert not selectors.examples(version).exists()
 
