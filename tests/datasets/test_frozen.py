@@ -58,17 +58,17 @@ TAMPERED = {
 def test_not_even_the_owner_of_the_database_changes_it_unnoticed(
     firm: Firm, dataset: Dataset, what: str
 ) -> None:
+    sql = TAMPERED[what]
+    table = next(word for word in sql.split() if word.startswith("datasets_"))
     with firm_scope(firm.tenant.id):
         assert services.verify(dataset)
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute("RESET ROLE")
-            for table in ("datasets_example", "datasets_dataset"):
-                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-            cursor.execute(TAMPERED[what], [dataset.id])
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            cursor.execute(sql, [dataset.id])
             assert cursor.rowcount > 0
-            for table in ("datasets_example", "datasets_dataset"):
-                cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
             cursor.execute(f"SET ROLE {APP_ROLE}")
         assert not services.verify(selectors.dataset(firm.tenant.id, dataset.id))
 
