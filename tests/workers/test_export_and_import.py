@@ -20,6 +20,7 @@ from webapp.datasets import selectors, services
 from webapp.datasets.examples import NewExample
 from webapp.datasets.models import Dataset
 from webapp.documents import services as documents
+from webapp.tenants import selectors as tenants
 from workers.tasks.build_dataset import build_dataset
 from workers.tasks.extract_document import extract_document
 
@@ -87,7 +88,9 @@ def test_the_import_page_leads_from_the_file_to_the_dataset(
 ) -> None:
     client = signed_in(firm.alice)
     file = SimpleUploadedFile("briefs.jsonl", export(client, dataset))
-    answer = client.post("/datasets/import/", {"file": file})
+    with firm_scope(firm.tenant.id):
+        matter = tenants.general_matter(firm.tenant.id)
+    answer = client.post("/datasets/import/", {"file": file, "matter": matter.id})
     assert answer.status_code == 302
     extract_document()
     made = client.post(answer["Location"], {"name": "Imported"})

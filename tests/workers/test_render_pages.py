@@ -52,7 +52,7 @@ def test_the_first_look_asks_and_the_next_shows(firm: Firm, brief: Document, sig
     draw_pages()
     assert picture in client.get(panel).content.decode()
     answer = client.get(picture)
-    assert (answer["Content-Type"], answer["Cache-Control"]) == ("image/png", "private, max-age=3600")
+    assert (answer["Content-Type"], answer["Cache-Control"]) == ("image/png", "private, no-store")
     drawn = Image.open(io.BytesIO(answer.content))
     assert drawn.width > 700 and drawn.height > drawn.width
     assert drawn.getextrema() != ((255, 255),) * len(drawn.getbands()), "the page is not blank"

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.parsers import JSONParser, MultiPartParser
@@ -40,6 +40,9 @@ class DocumentSerializer(serializers.ModelSerializer[Document]):
     reason = serializers.CharField(read_only=True, help_text="Why it was refused; empty otherwise.")
     matter = DocumentMatterSerializer(read_only=True)
     withdrawn = serializers.SerializerMethodField(help_text="Why it was withdrawn; null while it is not.")
+    near_duplicates = serializers.SerializerMethodField(
+        help_text="Documents that share it say almost the same; null where there is no other."
+    )
     uploaded_by = serializers.CharField(source="uploaded_by.label", read_only=True)
 
     class Meta:
@@ -48,6 +51,11 @@ class DocumentSerializer(serializers.ModelSerializer[Document]):
         fields += ["pairs", "ocr_confidence", "near_duplicates", "parent", "already_here", "withdrawn"]
         fields += ["uploaded_by", "created_at"]
         read_only_fields = fields
+
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_near_duplicates(self, document: Document) -> uuid.UUID | None:
+        # A group of which the caller sees one document alone would tell what a hidden one says.
+        return document.near_duplicates if selectors.near_duplicates(document).exists() else None
 
     def get_withdrawn(self, document: Document) -> str | None:
         return document.withdrawn_reason if document.withdrawn_at else None

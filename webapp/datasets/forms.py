@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from webapp.datasets.models import ExampleKind, all_kinds
 from webapp.documents import selectors as documents
+from webapp.documents.forms import MatterForm
 from webapp.documents.models import Document
 
 SHARES = [(0.1, "10%"), (0.15, "15%, the usual"), (0.2, "20%"), (0.3, "30%")]
@@ -92,7 +93,10 @@ class ExampleForm(forms.Form):
     )
 
 
-class ImportForm(forms.Form):
+class ImportForm(MatterForm):
+    """An exported file, and the matter it belongs to: its words come from somewhere."""
+
+    field_order = ("file", "matter")
     file = forms.FileField(
         label="Exported file",
         allow_empty_file=True,

@@ -60,6 +60,9 @@ def wanted(document: Document) -> list[int]:
 def record(document: Document, numbers: list[int], images: list[tuple[int, bytes]]) -> None:
     """Keep what was drawn (`(number, PNG)`) of the pages `numbers` that were asked for."""
     firm = document.tenant
+    held = Document.objects.of(firm.id).filter(id=document.id).select_for_update(of=("self",), no_key=True)
+    if held.first() is None:  # it was deleted meanwhile, and its pictures would stay behind
+        return
     rows = PageImage.objects.of(firm.id).filter(document=document)
     for number, data in images:
         stored = storage.put(tenant_id=firm.id, wrapped_key=firm.wrapped_key, area="pages", data=data)

@@ -17,6 +17,7 @@ from django.utils import timezone
 from webapp.core import storage
 from webapp.core.errors import Conflict, Invalid, NotFound
 from webapp.documents.models import Upload, UploadPart
+from webapp.documents.services.upload import clean_name
 from webapp.tenants.models import Matter, Membership
 from webapp.tenants.permissions import Action, require
 
@@ -35,7 +36,7 @@ def start(*, member: Membership, name: str, size: int, matter: Matter) -> Upload
     if Upload.objects.of(member.tenant_id).filter(member=member, result=None).count() >= MAX_OPEN:
         raise Conflict("Too many files are on their way at once; wait until some have arrived.")
     upload: Upload = Upload.objects.create(
-        tenant_id=member.tenant_id, member=member, matter=matter, name=name[:255], size=size
+        tenant_id=member.tenant_id, member=member, matter=matter, name=clean_name(name), size=size
     )
     return upload
 

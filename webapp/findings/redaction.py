@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import uuid
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -132,7 +133,7 @@ def _stretches(text: str, findings: Iterable[Finding], pseudonyms: Pseudonyms) -
     staying = [
         _Place(finding.start, finding.end, finding.kind)
         for finding in places
-        if finding.state not in LEFT_OUT
+        if finding.state not in LEFT_OUT and finding.kind in NAMES
     ]
     stretches = []
     for group in _groups([*going, *_repeated(text, going, staying)]):
@@ -159,10 +160,13 @@ def _groups(places: Iterable[_Place]) -> list[list[_Place]]:
 def _repeated(text: str, going: Iterable[_Place], staying: Iterable[_Place]) -> Iterator[_Place]:
     """Where else the text says an identifier that goes, word for word; one pass, however many there are."""
     values = {text[place.start : place.end]: place.kind for place in going if place.kind in NAMES}
+    # Each value is looked for by that word of it that fewest of the values share: all e-mail addresses of a
+    # client share its domain.
+    shared = Counter(word for value in values for word in set(_WORD.findall(value)))
     by_word: dict[str, list[tuple[str, int]]] = {}
     for value in values:
-        for longest in sorted(_WORD.finditer(value), key=lambda word: -len(word[0]))[:1]:
-            by_word.setdefault(longest[0], []).append((value, longest.start()))
+        for rarest in sorted(_WORD.finditer(value), key=lambda word: (shared[word[0]], -len(word[0])))[:1]:
+            by_word.setdefault(rarest[0], []).append((value, rarest.start()))
     stays = [(group[0].start, max(place.end for place in group)) for group in _groups(staying)]
     for word in _WORD.finditer(text) if by_word else ():
         for value, offset in by_word.get(word[0], ()):

@@ -62,7 +62,7 @@ def take_off(*, member: Membership) -> None:
 def _end_current(member: Membership) -> Deployment | None:
     """End what is live, as far as the transaction sees it. The firm's row is locked first, so that two people
     cannot both put something live."""
-    Tenant.objects.select_for_update().get(id=member.tenant_id)
+    Tenant.objects.select_for_update(no_key=True).get(id=member.tenant_id)
     current: Deployment | None = (
         Deployment.objects.of(member.tenant_id)
         .select_related("version__adapter")

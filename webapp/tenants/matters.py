@@ -132,4 +132,4 @@ def _check(
 
 def _one_at_a_time(member: Membership) -> None:
     """Two people who do the same at once must not both be let through to a constraint of the database."""
-    Tenant.objects.select_for_update().get(id=member.tenant_id)
+    Tenant.objects.select_for_update(no_key=True).get(id=member.tenant_id)

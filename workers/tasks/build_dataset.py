@@ -70,6 +70,8 @@ def _build(held: Held) -> Record:
         raise
 
     def record() -> None:
+        if gone := selectors.withdrawn(dataset).first():
+            raise JobFailed(f"“{gone.document.name}” was withdrawn meanwhile; make the dataset without it.")
         build.freeze(base_revision=base.revision, chat_template_sha256=base.chat_template_sha256)
 
     return record
@@ -112,6 +114,7 @@ def _of_text(
     document = part.document
     layout = documents.layout(document)
     with firm_scope(document.tenant_id):
+        scan(document=document, layout=layout)  # it may have been read before findings were looked for
         found = list(findings.findings_of(document))
         build.add_findings(findings.report([document]))
     blocks = redact(layout, found, pseudonyms)

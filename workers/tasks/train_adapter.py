@@ -39,6 +39,11 @@ def _train(held: Held) -> Record:
     tenant_id = held.claim.tenant_id
     with firm_scope(tenant_id):
         run = selectors.run(tenant_id, held.claim.object_id)
+        if gone := datasets.withdrawn(run.dataset).first():
+            raise JobFailed(
+                f"“{gone.document.name}” was withdrawn after this run was queued; make a version of the "
+                "dataset without it, and train on that."
+            )
         services.forget_progress(run)
         lines = [as_line(example) for example in datasets.examples(run.dataset).iterator()]
     base = selectors.base_model()

@@ -45,6 +45,13 @@ CREATE TRIGGER frozen_update_to AFTER UPDATE ON datasets_example REFERENCING NEW
 CREATE TRIGGER frozen_delete AFTER DELETE ON datasets_example REFERENCING OLD TABLE AS touched
     FOR EACH STATEMENT EXECUTE FUNCTION datasets_frozen_examples();
 
+CREATE TRIGGER frozen_insert AFTER INSERT ON datasets_datasetdocument REFERENCING NEW TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION datasets_frozen_examples();
+CREATE TRIGGER frozen_update AFTER UPDATE ON datasets_datasetdocument REFERENCING OLD TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION datasets_frozen_examples();
+CREATE TRIGGER frozen_update AFTER UPDATE ON datasets_datasetmatter REFERENCING OLD TABLE AS touched
+    FOR EACH STATEMENT EXECUTE FUNCTION datasets_frozen_examples();
+
 CREATE FUNCTION datasets_frozen_dataset() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
     RAISE EXCEPTION 'the dataset is frozen' USING ERRCODE = 'integrity_constraint_violation';
@@ -65,6 +72,9 @@ DROP TRIGGER frozen_insert ON datasets_example;
 DROP TRIGGER frozen_update_from ON datasets_example;
 DROP TRIGGER frozen_update_to ON datasets_example;
 DROP TRIGGER frozen_delete ON datasets_example;
+DROP TRIGGER frozen_insert ON datasets_datasetdocument;
+DROP TRIGGER frozen_update ON datasets_datasetdocument;
+DROP TRIGGER frozen_update ON datasets_datasetmatter;
 DROP FUNCTION datasets_frozen_examples();
 """
 

@@ -47,7 +47,7 @@ class Build:
         self._sieve = Sieve()
         self._made: Counter[uuid.UUID] = Counter()  # examples of each document
         self._copies: Counter[str] = Counter()  # held-out examples that were left out, by document
-        self._near_duplicates = 0
+        self._alike: Counter[uuid.UUID] = Counter()  # documents of each group of near-duplicates
         self._rows: list[Example] = []
         self._done = 0
         self._began = self._written = time.monotonic()
@@ -112,7 +112,8 @@ class Build:
             footnote_words=footnote_words,
             ocr_confidence=document.ocr_confidence,
         )
-        self._near_duplicates += document.near_duplicates is not None
+        if document.near_duplicates is not None:
+            self._alike[document.near_duplicates] += 1
 
     def report_progress(self, *, documents_done: int, share: float) -> None:
         """How far the build is, `share` of its work being behind it; written once a second at most."""
@@ -172,6 +173,7 @@ class Build:
         """
         assert not self._rows, "what was not flushed would be missing"
         dataset = self.dataset
+        record_matters(dataset)
         settings = manifest.settings(
             parts=parts_of(dataset),
             matters=matters_of(dataset),
@@ -190,7 +192,7 @@ class Build:
         dataset.report = self._quality.result(
             findings=self._findings,
             duplicates=sum(self._sieve.removed.values()),
-            near_duplicates=self._near_duplicates,
+            near_duplicates=sum(documents for documents in self._alike.values() if documents > 1),
         )
         dataset.train_examples = self._sieve.kept["train"]
         dataset.heldout_examples = self._sieve.kept["heldout"]
@@ -237,3 +239,18 @@ def matters_of(dataset: Dataset) -> list[str]:
     """The matters as a manifest names them."""
     matters = DatasetMatter.objects.of(dataset.tenant_id).filter(dataset=dataset)
     return [str(matter_id) for matter_id in matters.values_list("matter_id", flat=True)]
+
+
+def record_matters(dataset: Dataset) -> None:
+    """Write down the matters that the documents belong to now, besides those that are written down."""
+    parts = DatasetDocument.objects.of(dataset.tenant_id).filter(dataset=dataset)
+    now = set(parts.values_list("document__matter_id", flat=True).distinct())
+    known = set(
+        DatasetMatter.objects.of(dataset.tenant_id)
+        .filter(dataset=dataset)
+        .values_list("matter_id", flat=True)
+    )
+    DatasetMatter.objects.bulk_create(
+        DatasetMatter(tenant_id=dataset.tenant_id, dataset=dataset, matter_id=matter_id)
+        for matter_id in sorted(now - known)
+    )

@@ -60,13 +60,18 @@ async def _lines(member: Membership, dataset: Dataset) -> AsyncGenerator[bytes, 
 @gate(Action.BUILD)
 def import_file(request: MemberRequest) -> HttpResponse:
     """Take an exported file in as a document, then wait for it."""
-    form = ImportForm(request.POST or None, request.FILES or None)
+    form = ImportForm(request.POST or None, request.FILES or None, tenant_id=request.member.tenant_id)
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["file"]
         # One byte more than allowed is enough for the service to refuse a file that is far larger.
         data = file.read(settings.MAX_UPLOAD_BYTES + 1)
         try:
-            document = document_services.upload(member=request.member, name=file.name or "", data=data)
+            document = document_services.upload(
+                member=request.member,
+                name=file.name or "",
+                data=data,
+                matter=form.cleaned_data["matter"],
+            )
         except document_services.Duplicate as duplicate:
             document = duplicate.document
         except AppError as error:

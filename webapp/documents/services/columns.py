@@ -38,6 +38,7 @@ def choose_columns(*, member: Membership, document: Document, prompt: str, compl
     document.columns = {"prompt": prompt, "completion": completion}
     document.save(update_fields=["columns"])
     record_pairs_layout(document=document, pairs=pairs)
+    document.findings.all().delete()  # places in other words: no decision on those holds for these
     jobs.enqueue(JobKind.SCAN, tenant_id=member.tenant_id, object_id=document.id)
     audit.record(
         tenant_id=member.tenant_id,

@@ -26,6 +26,7 @@ def add_members(*, document: Document, files: Iterable[tuple[str, bytes]]) -> No
     Raises Invalid when more files come in one upload than one may hold, archives in it included.
     """
     one_writer(document.tenant_id)
+    document.refresh_from_db(fields=["matter", "withdrawn_at", "withdrawn_by", "withdrawn_reason"])
     room = MOST_FILES - selectors.came_along(document)
     member = document.uploaded_by
     member.tenant = document.tenant
@@ -53,7 +54,6 @@ def add_members(*, document: Document, files: Iterable[tuple[str, bytes]]) -> No
         documents=[{"id": str(found.id), "sha256": found.sha256} for found in added],
         already_here=already_here,
     )
-    document.refresh_from_db(fields=["withdrawn_at", "withdrawn_by", "withdrawn_reason"])
     if document.withdrawn_at is not None and document.withdrawn_by is not None:
         for found in added:
             withdraw_one(

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from webapp.audit import services as audit
+from webapp.documents.locks import one_writer
 from webapp.documents.models import Document
 from webapp.tenants.models import Matter, Membership
 from webapp.tenants.permissions import Action, require
@@ -14,6 +15,7 @@ from webapp.tenants.permissions import Action, require
 def move(*, member: Membership, documents: Iterable[Document], matter: Matter) -> int:
     """Put documents into another matter; returns how many were not there yet."""
     require(member, Action.UPLOAD)
+    one_writer(member.tenant_id)  # an archive that is being unpacked puts its files where it is by then
     moved = 0
     for document in documents:
         if document.matter_id == matter.id:

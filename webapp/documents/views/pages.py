@@ -26,5 +26,5 @@ def image(request: MemberRequest, document_id: uuid.UUID, number: int) -> HttpRe
     """A drawn page as PNG."""
     found = selectors.document(request.member.tenant_id, document_id)
     data = page_images.image(found, number)
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
     return HttpResponse(data, content_type="image/png", headers=headers)
