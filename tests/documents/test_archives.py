@@ -191,3 +191,14 @@ def test_an_archive_of_archives_does_not_fill_the_queue(firm: Firm, monkeypatch:
     assert found["inner.zip"].state == "refused", "it would bring the fifth, sixth and seventh"
     assert "split the archive" in found["inner.zip"].reason
     assert sorted(found) == ["0.txt", "1.txt", "inner.zip", "note.txt", "outer.zip"]
+
+
+def test_an_archive_that_is_moved_while_it_is_read_puts_its_files_where_it_is(firm: Firm) -> None:
+    archive = upload(firm, "matter.zip", packed(one_txt=brief(1)))
+    with firm_scope(firm.tenant.id):
+        being_read = selectors.document(firm.tenant.id, archive.id)
+        matter = matters.create_matter(member=firm.alice, name="Smith v. Jones")
+        moved = selectors.document(firm.tenant.id, archive.id)
+        services.move(member=firm.alice, documents=[moved], matter=matter)
+        services.add_members(document=being_read, files=[("one.txt", brief(1))])
+        assert [found.matter_id for found in selectors.inside(moved)] == [matter.id]

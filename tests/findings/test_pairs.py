@@ -82,3 +82,17 @@ def test_a_table_is_looked_through_once_its_columns_are_chosen(firm: Firm) -> No
         services.choose_columns(member=firm.alice, document=document, prompt="asked", completion="note")
     scan_document()
     assert kinds(firm, document) == [], "what is no longer there is no longer found"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_decision_outlives_the_words_it_was_made_for(firm: Firm) -> None:
+    document = upload(firm, "pairs.csv", f"asked,first,second\nWho?,{JANE},mary.roe@example.com\n")
+    with tenant_scope(firm.tenant.id, viewer=firm.alice.id):
+        services.choose_columns(member=firm.alice, document=document, prompt="asked", completion="first")
+    scan_document()
+    with tenant_scope(firm.tenant.id, viewer=firm.alice.id):
+        Finding.objects.filter(document=document).update(state=FindingState.ACCEPTED)
+        services.choose_columns(member=firm.alice, document=document, prompt="asked", completion="second")
+    scan_document()
+    with firm_scope(firm.tenant.id):
+        assert [found.state for found in findings.findings_of(document)] == [FindingState.OPEN]

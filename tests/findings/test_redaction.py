@@ -141,6 +141,15 @@ def test_a_repeated_identifier_stays_where_somebody_decided_so() -> None:
     ]
 
 
+def test_an_insertion_that_may_stay_keeps_no_number_that_is_open_elsewhere() -> None:
+    text = layout("Account number 12345678.", "Pay into 12345678 today.")
+    inserted = finding(text.text, "Pay into 12345678 today.", FindingKind.INSERTED, FindingState.ACCEPTED)
+    assert texts(redact(text, [*recognised(text), inserted], Pseudonyms())) == [
+        "Account number [Bank account 1].",
+        "Pay into [Bank account 1] today.",
+    ]
+
+
 def test_a_preview_names_each_place_as_the_dataset_would() -> None:
     text = layout("Call (212) 736-5000 or 212.736.5000.", "PRIVILEGED AND CONFIDENTIAL")
     found = recognised(text)
