@@ -38,6 +38,7 @@ def tiny_base(settings: Settings, tmp_path: Path) -> None:
     (folder / "housestyle.json").unlink(missing_ok=True)
     (folder / "housestyle.json").write_text(json.dumps(about))
     settings.BASE_MODEL_DIR = folder
+    settings.WORK_DIR = tmp_path / "work"  # its own: the other processes of a test run share the home
 
 
 @pytest.fixture(autouse=True, scope="module")
