@@ -12,7 +12,8 @@ from webapp.core.jobs import services as jobs
 from webapp.core.jobs.models import JobKind
 from webapp.core.tenancy import firm_scope
 from webapp.datasets import selectors, split
-from webapp.datasets.models import Dataset, DatasetDocument, DatasetMatter, Side, all_kinds
+from webapp.datasets.models import Dataset, DatasetDocument, Side, all_kinds
+from webapp.datasets.services.build import record_matters
 from webapp.documents import selectors as documents
 from webapp.documents.models import Document
 from webapp.tenants.models import Membership
@@ -148,10 +149,7 @@ def add_parts(dataset: Dataset, sides: Mapping[Document, str]) -> None:
         DatasetDocument(tenant_id=dataset.tenant_id, dataset=dataset, document=document, split=side)
         for document, side in sides.items()
     )
-    DatasetMatter.objects.bulk_create(
-        DatasetMatter(tenant_id=dataset.tenant_id, dataset=dataset, matter_id=matter_id)
-        for matter_id in sorted({document.matter_id for document in sides})
-    )
+    record_matters(dataset)
 
 
 def _start(dataset: Dataset, sides: Mapping[Document, str]) -> None:
