@@ -27,7 +27,7 @@ from webapp.findings.models import Finding, FindingKind
 from webapp.serving import services as serving
 from webapp.tenants import selectors as tenants
 from webapp.tenants.models import Matter
-from webapp.training.models import LossPoint, TrainingRun
+from webapp.training.models import Answer, LossPoint, TrainingRun
 
 # Tables of a firm that carry nothing of a matter.
 WITHOUT_A_MATTER = {
@@ -66,6 +66,7 @@ def everything(firm: Firm) -> None:
         document = Document.objects.all()[0]
         tenant = firm.tenant
         LossPoint.objects.create(tenant=tenant, run=run, split=Split.TRAIN, step=1, loss=2.0)
+        Answer.objects.create(tenant=tenant, run=run, step=1, place=0, prompt="p", expected="e", text="t")
         PageImage.objects.create(tenant=tenant, document=document, number=1, stored_name="x")
         Finding.objects.create(tenant=tenant, document=document, kind=FindingKind.SSN, start=0, end=1)
         upload = Upload.objects.create(tenant=tenant, member=firm.bob, matter=matter, name="a.pdf", size=3)

@@ -14,8 +14,41 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "all-linear": ATTENTION_MODULES + MLP_MODULES,
     "attention": ATTENTION_MODULES,
 }
+SCHEDULES = ("cosine", "linear", "constant")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+MODES = ("auto", "resident", "nf4", "streamed")
 
 MIN_RANK, MAX_RANK = 4, 64
+
+# Kinds of adapters that PEFT can train and the serving engines can't load, by PEFT's names for them.
+UNSERVABLE = {
+    "use_dora": "DoRA adapters cannot be loaded by the serving engines: leave use_dora out.",
+    "modules_to_save": "Modules trained whole cannot be loaded by the serving engines: leave modules_to_save "
+    "out.",
+    "train_embeddings": "Trained embeddings cannot be loaded by the serving engines: leave train_embeddings "
+    "out.",
+    "bias": "Trained biases cannot be loaded by the serving engines: leave bias out.",
+    "rank_pattern": "Every layer of an adapter must have the same rank: leave rank_pattern out.",
+    "alpha_pattern": "Every layer of an adapter must have the same alpha: leave alpha_pattern out.",
+}
+_OFF: tuple[Any, ...] = (False, None, "", "none", "None", "false", "False")
+
+_CHOICES = {"target": tuple(TARGETS), "schedule": SCHEDULES, "precision": PRECISIONS, "mode": MODES}
+_RANGES: dict[str, tuple[float, float]] = {
+    "alpha": (1, 256),
+    "dropout": (0, 0.5),
+    "layers": (0, 1000),
+    "learning_rate": (1e-6, 1e-2),
+    "warmup_share": (0, 0.5),
+    "epochs": (1, 20),
+    "batch_size": (1, 256),
+    "batch_tokens": (64, 262_144),
+    "max_length": (64, 8192),
+    "max_steps": (0, 100_000),
+    "evaluations": (1, 100),
+    "patience": (0, 100),
+    "seed": (0, 2**31 - 1),
+}
 
 
 class SpecError(ValueError):
@@ -30,21 +63,37 @@ class SpecError(ValueError):
 class TrainingSpec:
     """LoRA hyperparameters (Hu et al. 2021) and the schedule of one run.
 
-    The update is ``W + (alpha / rank) * B @ A`` with ``A [rank, in]`` and ``B [out, rank]``.
-    `batch_size` counts examples per optimiser step, `max_length` counts tokens per example.
-    `max_steps` ends a run early; 0 means as many steps as the epochs need.
+    The update is ``W + scaling * B @ A`` with ``A [rank, in]`` and ``B [out, rank]``; scaling is
+    ``alpha / rank``, or ``alpha / sqrt(rank)`` with `rslora` (Kalajdzievski 2023). `layers` counts the
+    topmost decoder layers that learn; 0 means all. With fewer, what lies below them is computed once (frozen
+    prefix).
+
+    `batch_size` counts examples per optimiser step, `batch_tokens` the tokens computed at once: a step that
+    holds more of them is computed in parts, with the same result. `max_length` counts tokens per example.
+    `max_steps` ends a run early; 0 means as many steps as the epochs need. `evaluations` is how often the
+    held-out loss is measured on the way; after `patience` of them without a better one the run ends (0:
+    never). `mode` is where the frozen weights stay; “auto” takes the first that fits.
     Raises SpecError from `TrainingSpec.parse` and `check`.
     """
 
     rank: int = 16
     alpha: float = 32.0
+    rslora: bool = False
+    dropout: float = 0.0
     target: str = "all-linear"
+    layers: int = 0
     learning_rate: float = 1e-3
+    schedule: str = "cosine"
     warmup_share: float = 0.1
     epochs: int = 1
-    batch_size: int = 4
+    batch_size: int = 8
+    batch_tokens: int = 1536
     max_length: int = 1024
     max_steps: int = 0
+    evaluations: int = 8
+    patience: int = 3
+    precision: str = "auto"
+    mode: str = "auto"
     seed: int = 0
 
     @property
@@ -53,59 +102,62 @@ class TrainingSpec:
 
     @property
     def scaling(self) -> float:
-        return self.alpha / self.rank
+        return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
+
+    def first_layer(self, layers: int) -> int:
+        """The lowest of `layers` decoder layers that learns, counted from 0."""
+        return max(0, layers - self.layers) if self.layers else 0
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> TrainingSpec:
-        """A checked spec from untrusted values; fields left out keep their defaults."""
+    def parse(cls, values: Mapping[str, Any], *, max_rank: int = MAX_RANK) -> TrainingSpec:
+        """A checked spec from untrusted values; fields left out keep their defaults.
+
+        `max_rank` is the highest rank that the serving engines load.
+        """
         problems: dict[str, str] = {}
-        fields = {field.name: field for field in dataclasses.fields(cls)}
+        defaults = {field.name: field.default for field in dataclasses.fields(cls)}
         parsed: dict[str, Any] = {}
         for name, value in values.items():
-            field = fields.get(name)
-            if field is None:
+            if name in UNSERVABLE:
+                if value not in _OFF:
+                    problems[name] = UNSERVABLE[name]
+            elif name not in defaults:
                 problems[name] = f"“{name}” is not a setting of a training run."
-                continue
-            wanted = type(field.default)
-            try:
-                parsed[name] = _convert(value, wanted)
-            except (TypeError, ValueError):
-                kind = "a whole number" if wanted is int else "a number" if wanted is float else "a word"
-                problems[name] = f"{_label(name)} must be {kind}."
+            else:
+                wanted = type(defaults[name])
+                try:
+                    parsed[name] = _convert(value, wanted)
+                except (TypeError, ValueError):
+                    problems[name] = f"{_label(name)} must be {_KINDS[wanted]}."
         spec = cls(**parsed)
-        problems = {**spec._problems(), **problems}
+        problems = {**spec._problems(max_rank), **problems}
         if problems:
             raise SpecError(problems)
         return spec
 
     def check(self) -> None:
-        problems = self._problems()
+        problems = self._problems(MAX_RANK)
         if problems:
             raise SpecError(problems)
 
-    def _problems(self) -> dict[str, str]:
+    def _problems(self, max_rank: int) -> dict[str, str]:
         problems: dict[str, str] = {}
-
-        def within(name: str, low: float, high: float) -> None:
+        for name, (low, high) in {"rank": (MIN_RANK, max_rank), **_RANGES}.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 problems[name] = f"{_label(name)} must be between {low:g} and {high:g}; {value:g} was given."
-
-        within("rank", MIN_RANK, MAX_RANK)
-        within("alpha", 1, 256)
-        within("learning_rate", 1e-6, 1e-2)
-        within("warmup_share", 0, 0.5)
-        within("epochs", 1, 20)
-        within("batch_size", 1, 64)
-        within("max_length", 64, 8192)
-        within("max_steps", 0, 100_000)
-        within("seed", 0, 2**31 - 1)
-        if self.target not in TARGETS:
-            problems["target"] = f"Target must be one of {', '.join(TARGETS)}; “{self.target}” was given."
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                problems[name] = f"{_label(name)} must be one of {', '.join(choices)}; “{value}” was given."
         return problems
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "a word", bool: "on or off"}
+_SWITCH = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
 
 
 def _label(name: str) -> str:
@@ -113,6 +165,8 @@ def _label(name: str) -> str:
 
 
 def _convert(value: Any, wanted: type) -> Any:
+    if wanted is bool:
+        return value if isinstance(value, bool) else _switch(value)
     if isinstance(value, bool):
         raise TypeError(value)
     if wanted is int and isinstance(value, float) and not value.is_integer():
@@ -120,3 +174,9 @@ def _convert(value: Any, wanted: type) -> Any:
     if wanted is str and not isinstance(value, str):
         raise TypeError(value)
     return wanted(value)
+
+
+def _switch(word: Any) -> bool:
+    if not isinstance(word, str) or word.lower() not in _SWITCH:
+        raise ValueError(word)
+    return _SWITCH[word.lower()]

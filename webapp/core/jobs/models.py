@@ -38,6 +38,8 @@ class Job(TenantOwned):
     object_id = models.UUIDField()
     state = models.CharField(max_length=20, choices=JobState.choices, default=JobState.QUEUED)
     epoch = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0, help_text="Claims since it last got on.")
+    not_before = models.DateTimeField(null=True, help_text="When one that had to wait may be claimed.")
     worker = models.CharField(max_length=200, blank=True)
     lease_until = models.DateTimeField(null=True)
     cancel_requested = models.BooleanField(default=False)
