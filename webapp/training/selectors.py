@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,27 +14,81 @@ from webapp.core.jobs.models import JobState
 from webapp.datasets.models import Split
 from webapp.training.models import LossPoint, TrainingRun
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class BaseModel:
-    """The shared base that every adapter of this installation belongs to."""
+    """A frozen base that an operator registered. Adapters belong to one of them."""
 
     name: str
     folder: Path
     revision: str
     chat_template_sha256: str
+    licence: str = ""
+    architecture: str = ""
+    parameters: int | None = None
+    fast_path: bool = True  # else it trains through transformers and PEFT
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the engine holds it, so that its adapters can answer."""
+        return self.folder == Path(settings.BASE_MODEL_DIR)
 
 
-def base_model() -> BaseModel:
-    """The prepared base. Raises Unavailable while it has not been prepared."""
-    folder = Path(settings.BASE_MODEL_DIR)
-    try:
-        about = json.loads((folder / "housestyle.json").read_text())
-    except FileNotFoundError:
+def base_model(name: str | None = None) -> BaseModel:
+    """The base of this name, or the one that is served. Raises Unavailable while it is not prepared."""
+    if name is None:
+        served = _read_base(Path(settings.BASE_MODEL_DIR))
+        if served is None:
+            raise Unavailable("The base model is not prepared yet; ask your operator to run the set-up.")
+        return served
+    found = next((base for base in base_models() if base.name == name), None)
+    if found is None:
         raise Unavailable(
-            "The base model is not prepared yet; ask your operator to run the set-up."
-        ) from None
-    return BaseModel(about["name"], folder, about["revision"], about["chat_template_sha256"])
+            f"The base model “{name}” is not registered here; ask your operator to register it."
+        )
+    return found
+
+
+def base_models() -> list[BaseModel]:
+    """Every registered base: the served one first, then the others of HOME/models by name."""
+    folders = [path.parent for path in (settings.HOME / "models").glob("[!.]*/housestyle.json")]
+    read = map(_read_base, [Path(settings.BASE_MODEL_DIR), *sorted(folders)])
+    by_name: dict[str, BaseModel] = {}
+    for base in read:
+        if base is not None:
+            by_name.setdefault(base.name, base)
+    return list(by_name.values())
+
+
+def is_of_served_base(run: TrainingRun) -> bool:
+    """Whether the engine can load what came of the run. Raises Unavailable while no base is prepared.
+
+    Runs from before revisions were kept are of the only base there was.
+    """
+    return not run.base_revision or run.base_revision == base_model().revision
+
+
+def _read_base(folder: Path) -> BaseModel | None:
+    """The base in `folder`; None where there is none, or one whose description is damaged."""
+    try:
+        about = json.loads((folder / "housestyle.json").read_text("utf-8"))
+        return BaseModel(
+            name=about["name"],
+            folder=folder,
+            revision=about["revision"],
+            chat_template_sha256=about["chat_template_sha256"],
+            licence=about.get("licence", ""),
+            architecture=about.get("architecture", ""),
+            parameters=about.get("parameters"),
+            fast_path=about.get("fast_path", True),
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        log.exception("The description of the base model in %s can't be read.", folder)
+        return None
 
 
 def runs(tenant_id: uuid.UUID) -> QuerySet[TrainingRun]:
