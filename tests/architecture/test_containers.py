@@ -12,14 +12,22 @@ import pytest
 import yaml
 
 from tests.models import ROOT
-from workers.supervisor.commands import ENGINE_PORT, LASTING, WEB_PORT, commands, default_home, default_model
-from workers.supervisor.commands import Place as Place
-from workers.supervisor.one import arguments_of
+from workers.supervisor.commands import (
+    ENGINE_PORT,
+    WEB_PORT,
+    Place,
+    commands,
+    database_users,
+    default_home,
+    default_model,
+)
+from workers.supervisor.one import command_of
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+ON_GPUS = {name: service for name, service in OURS.items() if "profiles" in service}
 PORTS = {"web": WEB_PORT, "engine": ENGINE_PORT}
 
 
@@ -34,14 +42,24 @@ def variables_read() -> set[str]:
 
 
 def test_there_is_a_service_for_every_process() -> None:
-    assert set(LASTING) | {"migrate", "prepare"} == set(OURS)
+    home = default_home()
+    lasting = {"engine", *database_users(Place(home=home, model=default_model(home)))}
+    assert lasting | {"migrate", "prepare"} == set(OURS) - set(ON_GPUS)
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_runs_the_command_of_its_name(name: str) -> None:
-    words = OURS[name]["command"]
-    assert words[0] == name
-    assert arguments_of(words)  # argparse refuses what it does not know
+    assert command_of(OURS[name]["command"]).name == name  # argparse refuses what it does not know
+
+
+def test_gpus_are_for_who_asks_for_them() -> None:
+    assert set(ON_GPUS) == {"training-0", "training-1"}
+    for service in ON_GPUS.values():
+        assert service["profiles"] == ["gpus"]
+        (devices,) = service["deploy"]["resources"]["reservations"]["devices"]
+        # All of them, since one alone would be number 0 in its container, whatever its number outside.
+        assert (devices["driver"], devices["count"], devices["capabilities"]) == ("nvidia", "all", ["gpu"])
+    assert SERVICES["training"]["deploy"]["replicas"] == "${HOUSESTYLE_CPU_WORKERS:-1}"
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -132,7 +150,7 @@ def test_the_images_copy_and_install_what_exists() -> None:
 
 def test_the_stages_start_commands_that_exist() -> None:
     for words in re.findall(r"^CMD (\[.+\])$", DOCKERFILE, re.M):
-        assert arguments_of(yaml.safe_load(words))
+        assert command_of(yaml.safe_load(words)).arguments
 
 
 def test_the_web_image_has_no_torch() -> None:

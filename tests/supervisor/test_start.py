@@ -12,9 +12,9 @@ import pytest
 
 from tests.models import ROOT
 from workers.supervisor import checks
-from workers.supervisor.commands import LASTING, Place, commands
+from workers.supervisor.commands import Place, commands, database_users
 from workers.supervisor.errors import StartError
-from workers.supervisor.one import arguments_of
+from workers.supervisor.one import command_of
 
 
 @pytest.fixture
@@ -108,6 +108,6 @@ def test_one_process_is_started_as_the_supervisor_starts_it(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOUSESTYLE_HOME", str(place.home))
-    for name in (*LASTING, "migrate", "prepare", "seed"):
+    for name in (*database_users(place), "engine", "migrate", "prepare", "seed"):
         words = [name, "--port", str(place.port), "--engine-port", str(place.engine_port)]
-        assert arguments_of([*words, "--model", str(place.model)]) == commands(place)[name].arguments
+        assert command_of([*words, "--model", str(place.model)]) == commands(place)[name]

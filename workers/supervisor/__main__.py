@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from workers.supervisor import devices
 from workers.supervisor.commands import ENGINE_PORT, WEB_PORT, Place, default_home, default_model
+from workers.supervisor.errors import StartError
 
 
 def main(words: list[str] | None = None) -> int:
@@ -18,11 +21,17 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, help="folder of a prepared base model")
     parser.add_argument("-v", "--verbose", action="store_true", help="show what every process says")
     options = parser.parse_args(words)
+    try:
+        training = devices.parse(os.environ.get("HOUSESTYLE_TRAINING_DEVICES", ""))
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return 1
     place = Place(
         home=home,
         model=(options.model or default_model(home)).resolve(),
         port=options.port,
         engine_port=options.engine_port,
+        training=training,
     )
     try:
         from workers.supervisor.run import Options, run  # needs packages that may be missing

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from workers.supervisor.devices import ANY, Device, environment_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
@@ -16,13 +19,14 @@ ENGINE_PORT = 8801
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the processes listen, where their data lies, and the folder of the prepared base model."""
+    """Where the processes listen and their data lies, the prepared base model's folder, and what trains."""
 
     home: Path
     model: Path
     host: str = LOOPBACK
     port: int = WEB_PORT
     engine_port: int = ENGINE_PORT
+    training: tuple[Device, ...] = (ANY,)
 
     @property
     def web_url(self) -> str:
@@ -35,12 +39,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Command:
-    """`health` is the address that answers 200 once the process can be used, if it has one."""
+    """`health` is the address that answers 200 once the process can be used, if it has one.
+
+    `environment` is what the process has on top of its parent's.
+    """
 
     name: str
     title: str
     arguments: tuple[str, ...]
     health: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def commands(place: Place) -> dict[str, Command]:
@@ -71,10 +79,14 @@ def commands(place: Place) -> dict[str, Command]:
             "documents worker",
             (*worker, "--queues", "documents", "--concurrency", "2", "--hostname", "documents@%h"),
         ),
-        Command(
-            "training",
-            "training worker",
-            (*worker, "--queues", "training", "--pool", "solo", "--hostname", "training@%h"),
+        *(
+            Command(
+                device.name,
+                "training worker",
+                (*worker, "--queues", "training", "--pool", "solo", "--hostname", f"{device.name}@%h"),
+                environment=environment_of(device, place.training, os.environ),
+            )
+            for device in place.training
         ),
         # The schedule is a few seconds long: nothing to remember from one start to the next.
         Command("beat", "beat", (*celery, "beat", "--scheduler", "celery.beat:Scheduler")),
@@ -89,16 +101,13 @@ def commands(place: Place) -> dict[str, Command]:
         ),
     ]
     return {
-        command.name: Command(
-            command.name, command.title, (sys.executable, *command.arguments), command.health
-        )
-        for command in table
+        command.name: replace(command, arguments=(sys.executable, *command.arguments)) for command in table
     }
 
 
-# They start when the database is up to date. The engine needs none.
-DATABASE_USERS = ("web", "documents", "training", "beat")
-LASTING = ("engine", *DATABASE_USERS)
+def database_users(place: Place) -> tuple[str, ...]:
+    """The processes that start when the database is up to date. Of those that stay, the engine needs none."""
+    return ("web", "documents", *(device.name for device in place.training), "beat")
 
 
 def default_home() -> Path:

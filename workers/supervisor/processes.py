@@ -90,7 +90,8 @@ class Processes:
         if log.exists() and log.stat().st_size > KEPT_LOG_BYTES:
             log.replace(log.with_suffix(".log.old"))
         begin = log.stat().st_size if log.exists() else 0
-        process = spawn(command.arguments, log=log, cwd=ROOT, environment=dict(os.environ))
+        environment = {**os.environ, **command.environment}
+        process = spawn(command.arguments, log=log, cwd=ROOT, environment=environment)
         self._running[command.name] = process
         if show or self.verbose:
             prefix = f"{command.name:>9} | " if self.verbose else "  "

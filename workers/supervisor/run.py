@@ -12,7 +12,7 @@ from pathlib import Path
 
 from webapp.core import embedded, secrets
 from workers.supervisor import checks
-from workers.supervisor.commands import DATABASE_USERS, Command, Place, commands
+from workers.supervisor.commands import Command, Place, commands, database_users
 from workers.supervisor.errors import StartError
 from workers.supervisor.processes import POLL_SECONDS, Processes, ended_by_itself, kill_descendants
 from workers.supervisor.signals import Interrupted, StopRequests
@@ -66,8 +66,9 @@ def _run(options: Options, stop: StopRequests, stack: ExitStack) -> None:
     _step(processes, table["migrate"])
     if options.demo:
         _step(processes, table["seed"], show=True)
-    say(f"Starting {', '.join(DATABASE_USERS)}")
-    for name in DATABASE_USERS:
+    names = database_users(place)
+    say(f"Starting {', '.join(names)}")
+    for name in names:
         processes.start(table[name])
     for name in ("web", "engine"):
         processes.wait_until_ready(table[name])
