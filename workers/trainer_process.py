@@ -7,14 +7,15 @@ a fork. It is kept from run to run with the base model loaded, and replaced when
 from __future__ import annotations
 
 import json
+import os
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 from workers.tasks.run_job import JobFailed
+from workers.trainer_command import child_command
 
 Event = dict[str, Any]
 ENDS = ("done", "failed", "errored", "cancelled")
@@ -66,7 +67,7 @@ class TrainerProcess:
         if self._child is not None and self._child.poll() is None:
             return
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "workers.engine.child"],
+            child_command(os.environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
