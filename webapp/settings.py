@@ -34,6 +34,7 @@ PUBLIC_URL = os.environ.get("HOUSESTYLE_URL", "http://127.0.0.1:8800").rstrip("/
 ENGINE_URL = os.environ.get("HOUSESTYLE_ENGINE_URL", "http://127.0.0.1:8801").rstrip("/")
 BASE_MODEL_NAME = os.environ.get("HOUSESTYLE_BASE_MODEL", "SmolLM2-135M-Instruct")
 BASE_MODEL_DIR = Path(os.environ.get("HOUSESTYLE_MODEL_DIR") or HOME / "models" / BASE_MODEL_NAME)
+MAX_ADAPTER_RANK = int(os.environ.get("HOUSESTYLE_MAX_RANK", "64"))
 
 ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "localhost", "localhost", "127.0.0.1"]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
@@ -99,6 +100,15 @@ TEMPLATES = [
 ]
 
 
+NETWORK_PATIENCE = {
+    "connect_timeout": "10",  # seconds
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",  # milliseconds
+}
+
+
 def _database(url: str) -> dict[str, object]:
     parts = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -109,7 +119,8 @@ def _database(url: str) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.pop("host", parts.hostname or ""),
         "PORT": str(parts.port or query.pop("port", "")),
-        "OPTIONS": query,
+        # A connection whose network has gone is given up in seconds, not in the system's own two hours.
+        "OPTIONS": {**NETWORK_PATIENCE, **query},
         # Under ASGI each request has a thread of its own: a connection kept for the next one would only leak.
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
@@ -162,6 +173,11 @@ STORAGES = {
 }
 ADAPTERS_DIR = HOME / "storage" / "adapters"
 WORK_DIR = HOME / "work"
+# What a run needs to go on after its worker's death: sealed checkpoints and the frozen prefix.
+CHECKPOINTS_DIR = HOME / "storage" / "checkpoints"
+CHECKPOINT_SECONDS = float(os.environ.get("HOUSESTYLE_CHECKPOINT_SECONDS") or 30)
+# How many training runs one firm may have running at a time; the others wait.
+TRAINING_RUNS_PER_FIRM = int(os.environ.get("HOUSESTYLE_RUNS_PER_FIRM") or 2)
 MAX_UPLOAD_BYTES = 50 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 200

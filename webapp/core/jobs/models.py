@@ -57,6 +57,7 @@ class Job(TenantOwned):
                 fields=["kind", "queued_at"], condition=models.Q(state="queued"), name="job_waiting"
             ),
             models.Index(fields=["lease_until"], condition=models.Q(state="running"), name="job_leased"),
+            models.Index(fields=["kind", "tenant", "started_at"], name="job_last_claim"),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(state__in=JobState.values), name="job_state_known"),

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from celery.exceptions import CeleryError
-from django.db import transaction
-from django.db.models import Count, IntegerField, OuterRef, Subquery
-from django.db.models.functions import Coalesce, Now
+from django.db import connection, transaction
+from django.db.models import F, Q, Value
+from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
 from webapp.celery import app
+from webapp.core.jobs import turns
 from webapp.core.jobs.models import Job, JobKind, JobState
 from webapp.core.tenancy import tenant_scope, worker_scope
 
@@ -33,6 +34,7 @@ class Claim:
     object_id: uuid.UUID
     kind: JobKind
     epoch: int
+    attempts: int  # claims since the job last got on, this one included
 
 
 class LeaseLost(Exception):
@@ -57,34 +59,53 @@ def wake(kind: JobKind) -> None:
         log.warning("The broker is away (%s); the relay will publish %s.", type(error).__name__, kind.task)
 
 
-def claim(kind: JobKind, *, worker: str) -> Claim | None:
-    """The next waiting job, the firm with the fewest running ones first; None when nothing waits."""
+def claim(kind: JobKind, *, worker: str, per_firm: int = 0) -> Claim | None:
+    """The next waiting job, the firms served in turn (see `turns`); None when nothing may be claimed.
+
+    A firm that already runs `per_firm` jobs of the kind is passed over; 0 sets no limit.
+    """
     with worker_scope():
-        running = (
-            Job.objects.filter(tenant_id=OuterRef("tenant_id"), kind=kind, state=JobState.RUNNING)
-            .order_by()
-            .values("tenant_id")
-            .annotate(n=Count("id"))
-            .values("n")
-        )
-        job = (
-            Job.objects.filter(kind=kind, state=JobState.QUEUED)
-            .annotate(busy=Coalesce(Subquery(running, output_field=IntegerField()), 0))
-            .order_by("busy", "queued_at")
-            .select_for_update(skip_locked=True, of=("self",))
-            .first()
-        )
-        if job is None:
-            return None
-        epoch = job.epoch + 1
-        Job.objects.filter(id=job.id).update(
-            state=JobState.RUNNING,
-            epoch=epoch,
-            worker=worker,
-            lease_until=Now() + LEASE,
-            started_at=Now(),
-        )
-        return Claim(job.id, job.tenant_id, job.object_id, kind, epoch)
+        _one_claim_at_a_time(kind)
+        for firm in turns.firms_in_turn(kind):
+            if per_firm and firm.running >= per_firm:
+                break  # those behind it run as many or more
+            waiting = turns.due(kind).filter(tenant_id=firm.tenant_id)
+            job = waiting.select_for_update(skip_locked=True, of=("self",)).first()
+            if job is not None:
+                return _take(job, kind, worker)
+    return None
+
+
+def _one_claim_at_a_time(kind: JobKind) -> None:
+    """To the end of the transaction: two claims at once would both count the same running jobs."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"housestyle.claim.{kind}"])
+
+
+def _take(job: Job, kind: JobKind, worker: str) -> Claim:
+    claim = Claim(job.id, job.tenant_id, job.object_id, kind, job.epoch + 1, job.attempts + 1)
+    Job.objects.filter(id=job.id).update(
+        state=JobState.RUNNING,
+        epoch=claim.epoch,
+        attempts=claim.attempts,
+        not_before=None,
+        message="",
+        worker=worker,
+        lease_until=Now() + LEASE,
+        started_at=Now(),
+    )
+    return claim
+
+
+def position(job: Job) -> int | None:
+    """The job's place in the queue of its kind, over all firms: 1 is the next.
+
+    None for one that does not wait, or waits for its time instead of its turn (see `postpone`).
+    """
+    if job.state != JobState.QUEUED:
+        return None
+    with worker_scope():
+        return turns.place_of(job.id, JobKind(job.kind))
 
 
 def heartbeat(claim: Claim) -> bool:
@@ -107,6 +128,34 @@ def fence(claim: Claim) -> None:
         raise LeaseLost
 
 
+def progressed(claim: Claim) -> bool:
+    """The job got on: whatever stops it from here on is a first attempt again. False when the claim no longer
+    holds it."""
+    with tenant_scope(claim.tenant_id):
+        held = Job.objects.filter(id=claim.job_id, epoch=claim.epoch, state=JobState.RUNNING)
+        return bool(held.update(attempts=0))
+
+
+def postpone(claim: Claim, *, message: str, seconds: float, counted: bool = False) -> bool:
+    """Put the job back into the queue, to be claimed in `seconds` at the earliest. False when the claim no
+    longer holds it. `message` is one sentence for the person meanwhile.
+
+    Waiting for something outside is no attempt; with `counted` this one stays one, so that what stops the
+    job each time cannot go on for ever.
+    """
+    with tenant_scope(claim.tenant_id):
+        return bool(
+            Job.objects.filter(id=claim.job_id, epoch=claim.epoch, state=JobState.RUNNING).update(
+                state=JobState.QUEUED,
+                not_before=Now() + timedelta(seconds=seconds),
+                message=message,
+                attempts=F("attempts") if counted else Greatest(F("attempts"), Value(1)) - 1,
+                lease_until=None,
+                worker="",
+            )
+        )
+
+
 def finish(claim: Claim, state: JobState, *, message: str = "", trace: str = "") -> bool:
     """End the job; False when the claim no longer holds it. Call it inside the firm's transaction."""
     return bool(
@@ -124,10 +173,11 @@ def request_cancel(job: Job) -> None:
 
 
 def requeue_abandoned() -> int:
-    """Take back what dead workers left; returns how many. What killed three workers is not tried again."""
+    """Take back what dead workers left; returns how many. What stopped three workers without getting on in
+    between is not tried again."""
     with worker_scope():
         abandoned = Job.objects.filter(state=JobState.RUNNING, lease_until__lt=Now())
-        abandoned.filter(epoch__gte=MAX_CLAIMS).update(
+        abandoned.filter(attempts__gte=MAX_CLAIMS).update(
             state=JobState.ERRORED,
             message="This stopped three times without an end; your operator has been told.",
             trace="lease expired on the last claim",
@@ -137,6 +187,7 @@ def requeue_abandoned() -> int:
 
 
 def waiting_kinds() -> list[JobKind]:
+    """The kinds of which a job may be claimed now."""
     with worker_scope():
-        kinds = Job.objects.filter(state=JobState.QUEUED).order_by().values_list("kind", flat=True).distinct()
-        return [JobKind(kind) for kind in kinds]
+        waiting = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=Now()), state=JobState.QUEUED)
+        return [JobKind(kind) for kind in waiting.order_by().values_list("kind", flat=True).distinct()]
