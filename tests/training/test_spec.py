@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from webapp.training.presets import PRESETS, QUICK_STEPS, Preset
 from webapp.training.spec import SpecError, TrainingSpec
 
 
@@ -30,14 +29,3 @@ def test_text_from_a_form_is_converted() -> None:
 def test_a_spec_survives_its_dictionary() -> None:
     spec = TrainingSpec(rank=8)
     assert TrainingSpec.parse(spec.as_dict()) == spec
-
-
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
-@pytest.mark.parametrize("examples", [1, 100, 100_000])
-def test_every_preset_gives_a_valid_spec(preset: Preset, examples: int) -> None:
-    preset.spec(examples).check()
-
-
-def test_quick_is_bounded_whatever_the_size() -> None:
-    assert PRESETS["quick"].spec(1_000_000).max_steps == QUICK_STEPS
-    assert PRESETS["quick"].spec(10).max_steps == 0

@@ -11,8 +11,9 @@ from django.db.models import QuerySet
 
 from webapp.core.errors import NotFound, Unavailable
 from webapp.core.jobs.models import JobState
-from webapp.datasets.models import Split
-from webapp.training.models import LossPoint, TrainingRun
+from webapp.datasets.models import Dataset, Split
+from webapp.training.models import Answer, Device, LossPoint, TrainingRun
+from webapp.training.presets import Given
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class BaseModel:
     architecture: str = ""
     parameters: int | None = None
     fast_path: bool = True  # else it trains through transformers and PEFT
+    layers: int = 0  # decoder layers; 0 where its config doesn't say
 
     @property
     def is_served(self) -> bool:
@@ -83,12 +85,45 @@ def _read_base(folder: Path) -> BaseModel | None:
             architecture=about.get("architecture", ""),
             parameters=about.get("parameters"),
             fast_path=about.get("fast_path", True),
+            layers=_layers(folder),
         )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         log.exception("The description of the base model in %s can't be read.", folder)
         return None
+
+
+def _layers(folder: Path) -> int:
+    """Decoder layers of the model in `folder`, 0 where its config doesn't say. Some families keep what is
+    about their text under a name of its own."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return 0
+    return int(config.get("text_config", config).get("num_hidden_layers", 0))
+
+
+def device() -> Device | None:
+    """What trains here, as the worker that was seen last measured it; None before any has."""
+    return Device.objects.first()
+
+
+def given(dataset: Dataset | None, base: str | None = None) -> Given:
+    """What presets choose by. Without a dataset or a base it says so in zeros: a page can still be shown."""
+    try:
+        layers = base_model(base).layers
+    except Unavailable:
+        layers = 0
+    trainer = device()
+    totals = dataset.report.get("totals", {}).get("train", {}) if dataset else {}
+    return Given(
+        examples=dataset.train_examples if dataset else 0,
+        example_tokens=totals["tokens"] / totals["examples"] if totals.get("examples") else None,
+        layers=layers,
+        device=trainer.kind if trainer else "cpu",
+        device_bytes=trainer.memory_bytes if trainer else 0,
+    )
 
 
 def runs(tenant_id: uuid.UUID) -> QuerySet[TrainingRun]:
@@ -110,6 +145,25 @@ def curve(run: TrainingRun) -> dict[str, list[list[float]]]:
     for split, step, loss in points.values_list("split", "step", "loss"):
         lines[split].append([step, loss])
     return lines
+
+
+@dataclass(frozen=True)
+class AnsweredPrompt:
+    """One of a run's fixed prompts, what the house wrote, and the answers in the order of their steps."""
+
+    place: int
+    prompt: str
+    expected: str
+    answers: list[Answer]
+
+
+def answers(run: TrainingRun) -> list[AnsweredPrompt]:
+    """The run's fixed prompts, each with what was answered at every step so far."""
+    prompts: dict[int, AnsweredPrompt] = {}
+    for row in Answer.objects.of(run.tenant_id).filter(run=run).order_by("place", "step"):
+        prompt = prompts.setdefault(row.place, AnsweredPrompt(row.place, row.prompt, row.expected, []))
+        prompt.answers.append(row)
+    return list(prompts.values())
 
 
 def active(tenant_id: uuid.UUID) -> QuerySet[TrainingRun]:

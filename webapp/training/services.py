@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from webapp.audit import services as audit
@@ -33,10 +34,12 @@ def start(
     adapter_name: str,
     preset: str = "quick",
     changes: Mapping[str, Any] | None = None,
+    base: str | None = None,
 ) -> TrainingRun:
-    """Queue a run that adds a version to the adapter `adapter_name`. `changes` overrides the preset.
+    """Queue a run that adds a version to the adapter `adapter_name`. `changes` overrides the preset; `base`
+    names a registered base model, by default the one that is served.
 
-    Raises Invalid with every problem at once.
+    Raises Invalid with every problem at once, Unavailable while no base is prepared.
     """
     require(member, Action.TRAIN)
     problems: dict[str, str] = {}
@@ -50,18 +53,29 @@ def start(
             f"“{gone.document.name}” of this dataset was withdrawn; make a version without it, and train on "
             "that."
         )
+    bases = {found.name: found for found in selectors.base_models()}
+    if base is not None and base not in bases:
+        problems["base"] = f"Choose one of the registered base models: {', '.join(bases)}."
     spec = TrainingSpec()
     if preset not in PRESETS:
         problems["preset"] = f"Choose one of the presets: {', '.join(PRESETS)}."
     else:
-        chosen = PRESETS[preset].spec(dataset.train_examples)
+        given = selectors.given(dataset, base)
+        chosen = PRESETS[preset].spec(given)
         try:
-            spec = TrainingSpec.parse({**chosen.as_dict(), **(changes or {})})
+            spec = TrainingSpec.parse(
+                {**chosen.as_dict(), **(changes or {})}, max_rank=settings.MAX_ADAPTER_RANK
+            )
         except SpecError as error:
             problems.update(error.problems)
+        if given.layers and spec.layers > given.layers:
+            problems["layers"] = (
+                f"Layers must be between 0 and {given.layers}: the base model has no more; {spec.layers} was "
+                "given."
+            )
     if problems:
         raise Invalid(" ".join(problems.values()), fields=problems)
-    base = selectors.base_model()
+    trained = selectors.base_model(base)
     run_id = uuid.uuid4()
     job = jobs.enqueue(JobKind.TRAIN, tenant_id=member.tenant_id, object_id=run_id)
     run = TrainingRun.objects.create(
@@ -71,8 +85,8 @@ def start(
         dataset=dataset,
         preset=preset,
         spec=spec.as_dict(),
-        base_model=base.name,
-        base_revision=base.revision,
+        base_model=trained.name,
+        base_revision=trained.revision,
         started_by=member,
         job=job,
     )

@@ -15,7 +15,7 @@ from webapp.tenants.gates import MemberRequest, gate
 from webapp.tenants.permissions import Action
 from webapp.training import selectors, services
 from webapp.training.forms import RunForm
-from webapp.training.presets import BATCH, PRESETS
+from webapp.training.presets import PRESETS, Given, Preset, steps
 
 STOP_POLLING = 286  # htmx swaps this answer in like any other and then asks no more
 
@@ -33,6 +33,8 @@ def runs(request: MemberRequest) -> HttpResponse:
 
 @gate(Action.TRAIN)
 def new(request: MemberRequest) -> HttpResponse:
+    """The form. What the query string names is chosen and written already: a change of dataset, base or
+    preset asks for the page again, and takes from it what depends on them."""
     tenant_id = request.member.tenant_id
     ready = datasets.ready(tenant_id)
     names = selectors.adapter_names(tenant_id)
@@ -40,6 +42,7 @@ def new(request: MemberRequest) -> HttpResponse:
         request.POST or None,
         tenant_id=tenant_id,
         initial={
+            **request.GET.dict(),
             "dataset": request.GET.get("dataset") or ready.values_list("id", flat=True).first(),
             "adapter_name": request.GET.get("adapter_name") or (names[0] if names else "house-style"),
         },
@@ -53,16 +56,19 @@ def new(request: MemberRequest) -> HttpResponse:
                 adapter_name=said["adapter_name"],
                 preset=said["preset"],
                 changes=form.changes,
+                base=said["base"] or None,
             )
             return redirect("run", run.id)
         except AppError as error:
             show(error, form)
     wanted = str(form["dataset"].value())
     chosen = next((dataset for dataset in ready if str(dataset.id) == wanted), None) or ready.first()
+    given = selectors.given(chosen, form["base"].value() or None)
+    form.show_preset(PRESETS[form.preset_name].spec(given))
     context = {
         "form": form,
         "chosen": chosen,
-        "presets": _preset_cards(chosen.train_examples if chosen else 0),
+        "presets": [_card(preset, given) for preset in PRESETS.values()],
         "adapter_names": names,
     }
     return render(request, "training/new.html", context)
@@ -101,11 +107,7 @@ def cancel(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
     return redirect("run", run_id)
 
 
-def _preset_cards(train_examples: int) -> list[dict[str, Any]]:
-    """What each preset would do with this many examples."""
-    cards = []
-    for preset in PRESETS.values():
-        spec = preset.spec(train_examples)
-        steps = spec.max_steps or -(-train_examples // BATCH) * spec.epochs
-        cards.append({"preset": preset, "spec": spec, "steps": steps})
-    return cards
+def _card(preset: Preset, given: Given) -> dict[str, Any]:
+    """What a preset would do with what is given."""
+    spec = preset.spec(given)
+    return {"preset": preset, "spec": spec, "steps": steps(spec, given.examples)}
