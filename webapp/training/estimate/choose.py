@@ -15,6 +15,7 @@ from webapp.training.estimate.memory import (
     disk,
     element_bytes,
     host_bytes,
+    keeps_prefix,
     memory,
 )
 from webapp.training.estimate.seconds import Seconds, seconds
@@ -118,13 +119,13 @@ def estimate(
         precision=precision if spec.precision == "auto" else spec.precision,
         trainable=shape.trainable(spec),
         frozen=shape.parameters,
-        frozen_prefix=spec.first_layer(shape.layers) > 0,
+        frozen_prefix=keeps_prefix(shape, spec, mode),
         steps=work.steps(spec),
         tokens_at_once=round(work.rows(spec)),
         memory=memory(shape, spec, work, machine, mode),
         host_bytes=host_bytes(shape, spec, machine, mode),
         seconds=seconds(shape, spec, work, machine, mode),
-        disk=disk(shape, spec, work),
+        disk=disk(shape, spec, work, mode),
         calibration=calibration or Calibration(),
     )
 
@@ -231,6 +232,6 @@ def _cut(work: Workload, length: int) -> Workload:
 
 
 def gigabytes(size: float) -> str:
-    """Bytes in words: `0.9 GB`, `24 GB`."""
+    """Bytes in words: `0.9 GB`, `141 GB`."""
     value = size / 2**30
-    return f"{value:.1f} GB" if value < 10 else f"{value:,.0f} GB"
+    return f"{value:.1f} GB" if value < 99.95 else f"{value:,.0f} GB"

@@ -64,11 +64,16 @@ def element_bytes(spec: TrainingSpec, machine: Machine) -> int:
     return 4 if spec.precision == "fp32" else 2
 
 
+def is_fast(shape: Shape, mode: str) -> bool:
+    """Whether the engine's own passes train it; else transformers and PEFT do, which keep 4-bit weights."""
+    return shape.family in FAST_PATH and mode != NF4
+
+
 def memory(shape: Shape, spec: TrainingSpec, work: Workload, machine: Machine, mode: str) -> Memory:
     """What the device holds at once."""
     size = element_bytes(spec, machine)
     trainable = shape.trainable(spec)
-    coming, logits = _activations(shape, spec, work, mode), _logit_numbers(shape, work, spec)
+    coming, logits = _activations(shape, spec, work, mode), _logit_numbers(shape, spec, work)
     runtime = RUNTIME_BYTES if machine.kind == "cpu" else CUDA_CONTEXT_BYTES
     return Memory(
         weights=round(_weights(shape, size, mode)),
@@ -76,7 +81,7 @@ def memory(shape: Shape, spec: TrainingSpec, work: Workload, machine: Machine, m
         adapter=trainable * FP32,
         optimiser=trainable * FP32 * (1 + ADAMW_MOMENTS),
         activations=round(coming * size * (1 + FRAGMENTATION)),
-        logits=round(logits * (FP32 if shape.family in FAST_PATH else size)),
+        logits=round(logits * FP32),
         runtime=runtime,
     )
 
@@ -93,18 +98,23 @@ def host_bytes(shape: Shape, spec: TrainingSpec, machine: Machine, mode: str) ->
     return RUNTIME_BYTES + STREAMED_LAYERS * layer + ends
 
 
-def disk(shape: Shape, spec: TrainingSpec, work: Workload) -> Disk:
+def disk(shape: Shape, spec: TrainingSpec, work: Workload, mode: str) -> Disk:
     """A checkpoint holds adapter and moments, the best adapter is kept beside it, and each is written whole
     before it replaces the one before."""
     trainable = shape.trainable(spec) * FP32
     prefix = 0
-    if spec.first_layer(shape.layers):
+    if keeps_prefix(shape, spec, mode):
         prefix = (work.tokens + work.heldout_tokens) * shape.hidden * FP32
     return Disk(
         checkpoints=trainable * 2 * (1 + ADAMW_MOMENTS + 1),
         prefix=prefix,
         adapter=trainable,
     )
+
+
+def keeps_prefix(shape: Shape, spec: TrainingSpec, mode: str) -> bool:
+    """Whether what lies below the layers that learn is computed once and kept on disk."""
+    return spec.first_layer(shape.layers) > 0 and is_fast(shape, mode)
 
 
 def _weights(shape: Shape, size: int, mode: str) -> float:
@@ -119,17 +129,19 @@ def _weights(shape: Shape, size: int, mode: str) -> float:
 
 
 def _merged(shape: Shape, spec: TrainingSpec, mode: str) -> int:
-    """Weights of W_eff. With dropout nothing is merged, and neither is a 4-bit base."""
-    if mode == NF4 or spec.dropout or shape.family not in FAST_PATH:
+    """Weights of W_eff. With dropout nothing is merged; a streamed layer is merged where it lies."""
+    if mode == STREAMED or spec.dropout or not is_fast(shape, mode):
         return 0
-    of_layer = shape.matrix(spec.target_modules)
-    return of_layer if mode == STREAMED else of_layer * shape.learning_layers(spec)
+    return shape.matrix(spec.target_modules) * shape.learning_layers(spec)
 
 
-def _saved(shape: Shape) -> int:
+def _saved(shape: Shape, mode: str) -> int:
     """Numbers of a row that a layer keeps for its backward pass."""
     queries = shape.heads * shape.head_dim
     keys = shape.kv_heads * shape.head_dim
+    if not is_fast(shape, mode):
+        # Autograd keeps both sides of every norm and product, and keys and values repeated for all heads.
+        return 8 * shape.hidden + 5 * queries + 2 * keys + 4 * shape.intermediate
     # x and r of either norm; q, k and v; what attention gave, twice (by head and by row), with its
     # logarithms of sums; gate and up.
     return 2 * (shape.hidden + 1) + queries + 2 * keys + 2 * queries + shape.heads + 2 * shape.intermediate
@@ -146,13 +158,11 @@ def _activations(shape: Shape, spec: TrainingSpec, work: Workload, mode: str) ->
     rows = work.rows(spec)
     kept = shape.learning_layers(spec)
     if mode == STREAMED:  # one layer's, and what every layer read
-        return rows * (_saved(shape) + _passing(shape) + (kept + 1) * shape.hidden)
-    return rows * (kept * _saved(shape) + _passing(shape))
+        return rows * (_saved(shape, mode) + _passing(shape) + (kept + 1) * shape.hidden)
+    return rows * (kept * _saved(shape, mode) + _passing(shape))
 
 
-def _logit_numbers(shape: Shape, work: Workload, spec: TrainingSpec) -> float:
-    """Rows of logits, and the hidden states of all labels with their gradient."""
+def _logit_numbers(shape: Shape, spec: TrainingSpec, work: Workload) -> float:
+    """Some rows of logits, and the hidden states of all labels with their gradient."""
     labels = work.rows(spec) * work.label_tokens / work.tokens
-    if shape.family not in FAST_PATH:
-        return labels * shape.vocabulary * 3
     return min(LOGIT_ROWS, labels) * shape.vocabulary + 2 * labels * shape.hidden

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from webapp.training.estimate.memory import NF4, STREAMED
-from webapp.training.estimate.shape import FAST_PATH, Shape
+from webapp.training.estimate.memory import NF4, STREAMED, is_fast, keeps_prefix
+from webapp.training.estimate.shape import Shape
 from webapp.training.estimate.workload import Machine, Workload
 from webapp.training.spec import TrainingSpec
 
@@ -40,35 +40,47 @@ class Seconds:
 
 
 def seconds(shape: Shape, spec: TrainingSpec, work: Workload, machine: Machine, mode: str) -> Seconds:
-    rate = machine.matrix_flops * EFFICIENCY[machine.kind]
-    if shape.family not in FAST_PATH:
-        rate *= GENERAL_PATH
-    if mode == NF4:
-        rate /= NF4_SLOWDOWN
+    """Where the time of a whole run goes."""
+    rate = _rate(shape, machine, mode)
     reading = _read_seconds(shape, machine) if mode == STREAMED else 0.0
+    layer_reading = reading / shape.layers
     steps = work.steps(spec)
     evaluations = evaluation_count(work, spec) if work.heldout_examples else 0
-    below = spec.first_layer(shape.layers)
-    above = shape.layers - below
-    prefix = 0.0
-    if below:
-        tokens = work.tokens + work.heldout_tokens
-        prefix = tokens * below * _forward(shape, work.mean) / rate + reading * below / shape.layers
+    prefix = spec.first_layer(shape.layers) if keeps_prefix(shape, spec, mode) else 0
+    above = shape.layers - prefix
+    both = work.tokens + work.heldout_tokens
     heldout_pass = (
-        work.heldout_tokens * above * _forward(shape, work.mean)
+        work.heldout_computed(spec) * above * _forward(shape, work.mean)
         + work.heldout_label_tokens * 2 * shape.embedding
     ) / rate
-    training = (_training_flops(shape, spec, work, mode) + steps * _merge_flops(shape, spec, mode)) / rate
-    share = above / shape.layers
+    heldout_parts = max(1.0, work.heldout_tokens / spec.batch_tokens)
+    flops = work.passes(spec) * _epoch_flops(shape, spec, work, mode)
+    flops += steps * work.parts(spec) * _merge_flops(shape, spec, mode)
     return Seconds(
-        loading=START_SECONDS
-        + (0 if mode == STREAMED else shape.stored / min(machine.read_bytes_per_s, CACHED_BYTES_PER_S))
-        + (work.examples + work.heldout_examples) / EXAMPLES_TOKENISED_PER_S,
-        prefix=prefix,
-        evaluations=evaluations * max(heldout_pass, reading * share),
+        loading=_loading(shape, work, machine, mode),
+        prefix=max(
+            both * prefix * _forward(shape, work.mean) / rate,
+            both / spec.batch_tokens * prefix * layer_reading,
+        ),
+        evaluations=evaluations * max(heldout_pass, heldout_parts * above * layer_reading),
         answers=0.0 if mode == STREAMED else evaluations * _answer_seconds(shape, machine),
-        training=max(training, steps * 2 * reading * share),
+        training=max(flops / rate, steps * work.parts(spec) * 2 * above * layer_reading),
     )
+
+
+def _rate(shape: Shape, machine: Machine, mode: str) -> float:
+    """Operations a second that whole passes reach."""
+    rate = machine.matrix_flops * EFFICIENCY[machine.kind]
+    if mode == NF4:
+        rate /= NF4_SLOWDOWN
+    return rate if is_fast(shape, mode) else rate * GENERAL_PATH
+
+
+def _loading(shape: Shape, work: Workload, machine: Machine, mode: str) -> float:
+    """Weights from the disk, examples into tokens."""
+    examples = work.examples + work.heldout_examples
+    weights = 0.0 if mode == STREAMED else shape.stored / min(machine.read_bytes_per_s, CACHED_BYTES_PER_S)
+    return START_SECONDS + weights + examples / EXAMPLES_TOKENISED_PER_S
 
 
 def evaluation_count(work: Workload, spec: TrainingSpec) -> int:
@@ -83,31 +95,32 @@ def _forward(shape: Shape, length: float) -> float:
     return 2 * shape.matrix() + attention
 
 
-def _training_flops(shape: Shape, spec: TrainingSpec, work: Workload, mode: str) -> float:
-    """Operations of forward and backward over all tokens that are trained on.
+def _epoch_flops(shape: Shape, spec: TrainingSpec, work: Workload, mode: str) -> float:
+    """Operations of forward and backward over all training tokens once.
 
     No gradient goes to a frozen weight: backwards, a layer costs what it cost forwards (attention: two and a
     half times that), and its LoRA 4 r (in + out).
     """
-    tokens = work.trained_tokens(spec)
-    labels = tokens * work.label_tokens / work.tokens
+    tokens, labels = work.computed(spec), work.label_tokens
     layers = shape.learning_layers(spec)
-    attention = 2 * shape.heads * shape.head_dim * work.mean
+    attention = _forward(shape, work.mean) - _forward(shape, 0)
     passes = 3 if mode == STREAMED else 2  # streamed layers go forwards once more, in the backward pass
-    layer = passes * 2 * shape.matrix() + (passes + 1.5) * attention
+    layer = passes * _forward(shape, 0) + (passes + 1.5) * attention
+    head = 4 * labels * shape.embedding
+    if not is_fast(shape, mode):
+        below = (shape.layers - layers) * _forward(shape, work.mean)
+        # LoRA apart from the weights: twice forwards and four times backwards; the head's forward again.
+        return tokens * (layers * layer + below + 6 * shape.trainable(spec)) + 1.5 * head
     # In the last layer only rows that predict a label go on behind attention, and what lies below the first
     # one needs no gradient.
     q_k_v = shape.matrix(("q_proj", "k_proj", "v_proj"))
-    spared = passes * 2 * (tokens - labels) * (shape.matrix() - q_k_v) + 2 * tokens * q_k_v
-    if shape.family not in FAST_PATH:
-        spared, labels = 0, tokens
-    head = 4 * labels * shape.embedding
+    spared = passes * 2 * max(0.0, tokens - labels) * (shape.matrix() - q_k_v) + 2 * tokens * q_k_v
     return tokens * (layers * layer + 4 * shape.trainable(spec)) - spared + head
 
 
 def _merge_flops(shape: Shape, spec: TrainingSpec, mode: str) -> float:
-    """Of W + s B A, once a step; in a streamed run whenever a layer comes."""
-    if mode == NF4 or spec.dropout or shape.family not in FAST_PATH:
+    """Of W + s B A in every layer that learns; a streamed layer is merged whenever it comes."""
+    if spec.dropout or not is_fast(shape, mode):
         return 0.0
     times = 2 if mode == STREAMED else 1
     return times * 2 * spec.rank * shape.matrix(spec.target_modules) * shape.learning_layers(spec)

@@ -20,6 +20,7 @@ class Workload:
     label_tokens: int  # those of completions, which count in the loss
     longest: int
     spread: float = 0.0  # standard deviation of an example's length
+    shared: int = 0  # tokens that all examples begin with: a batch computes them once
     heldout_examples: int = 0
     heldout_tokens: int = 0
     heldout_label_tokens: int = 0
@@ -45,28 +46,42 @@ class Workload:
 
     def steps(self, spec: TrainingSpec) -> int:
         """Optimiser steps of a whole run."""
-        steps = math.ceil(self.examples / spec.batch_size) * spec.epochs
+        steps = self._planned(spec)
         return min(steps, spec.max_steps) if spec.max_steps else steps
 
-    def trained_tokens(self, spec: TrainingSpec) -> float:
-        """Tokens that go through forward and backward, over all epochs."""
-        all_steps = math.ceil(self.examples / spec.batch_size) * spec.epochs
-        return self.tokens * spec.epochs * self.steps(spec) / all_steps
+    def passes(self, spec: TrainingSpec) -> float:
+        """How often a training example is learned from: the epochs, less what `max_steps` leaves out."""
+        return spec.epochs * self.steps(spec) / self._planned(spec)
 
-    def step_tokens(self, spec: TrainingSpec) -> float:
-        """Tokens of the fullest step to expect.
+    def parts(self, spec: TrainingSpec) -> float:
+        """In how many parts a step is computed, on average."""
+        return max(1.0, self.mean * min(spec.batch_size, self.examples) / spec.batch_tokens)
+
+    def rows(self, spec: TrainingSpec) -> float:
+        """Tokens computed at once at the fullest moment: a step's, in parts of `batch_tokens`; an example is
+        never cut in two.
 
         The sum of a step's lengths is about normal; the largest of n such sums lies √(2 ln n) standard
         deviations above the mean.
         """
         size = min(spec.batch_size, self.examples)
-        steps = max(2, self.steps(spec))
-        above = math.sqrt(2 * math.log(steps)) * self.spread * math.sqrt(size)
-        return max(self.longest, min(self.mean * size + above, self.longest * size))
+        above = math.sqrt(2 * math.log(max(2, self.steps(spec))) * size) * self.spread
+        step = max(self.longest, min(self.mean * size + above, self.longest * size))
+        part = max(self.longest, min(step, spec.batch_tokens))
+        return part - self.shared * (max(1.0, part / self.mean) - 1)
 
-    def rows(self, spec: TrainingSpec) -> float:
-        """Tokens computed at once: a step's, in parts of `batch_tokens`; an example is never cut in two."""
-        return max(self.longest, min(self.step_tokens(spec), spec.batch_tokens))
+    def computed(self, spec: TrainingSpec) -> float:
+        """Tokens that one epoch computes: what a part's examples begin with is there once."""
+        together = min(spec.batch_size, self.examples) / self.parts(spec)
+        return self.tokens - self.shared * self.examples * (1 - 1 / max(1.0, together))
+
+    def heldout_computed(self, spec: TrainingSpec) -> float:
+        """The same of one pass over the held-out examples."""
+        together = min(spec.batch_tokens / self.mean, self.heldout_examples)
+        return self.heldout_tokens - self.shared * self.heldout_examples * (1 - 1 / max(1.0, together))
+
+    def _planned(self, spec: TrainingSpec) -> int:
+        return math.ceil(self.examples / spec.batch_size) * spec.epochs
 
 
 @dataclass(frozen=True, kw_only=True)
