@@ -6,20 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from webapp.training.estimate.memory import (
-    NF4,
-    RESIDENT,
-    STREAMED,
-    Disk,
-    Memory,
-    disk,
-    element_bytes,
-    host_bytes,
-    keeps_prefix,
-    memory,
-)
+from webapp.training.estimate.memory import Disk, Memory, disk, host_bytes, memory
+from webapp.training.estimate.plan import NF4, RESIDENT, STREAMED, Plan
 from webapp.training.estimate.seconds import Seconds, seconds
-from webapp.training.estimate.shape import Shape
+from webapp.training.estimate.shape import FAST_PATH, Shape
 from webapp.training.estimate.workload import Machine, Workload
 from webapp.training.spec import MIN_RANK, TrainingSpec
 
@@ -113,19 +103,19 @@ def estimate(
     calibration: Calibration | None = None,
 ) -> Estimate:
     """The cost of a run in `mode`: parameters, bytes and seconds."""
-    precision = {4: "fp32", 2: "bf16"}[element_bytes(spec, machine)]
+    plan = Plan(shape, spec, work, machine, mode)
     return Estimate(
         mode=mode,
-        precision=precision if spec.precision == "auto" else spec.precision,
-        trainable=shape.trainable(spec),
+        precision=plan.precision,
+        trainable=plan.trainable,
         frozen=shape.parameters,
-        frozen_prefix=keeps_prefix(shape, spec, mode),
+        frozen_prefix=plan.kept_below > 0,
         steps=work.steps(spec),
         tokens_at_once=round(work.rows(spec)),
-        memory=memory(shape, spec, work, machine, mode),
-        host_bytes=host_bytes(shape, spec, machine, mode),
-        seconds=seconds(shape, spec, work, machine, mode),
-        disk=disk(shape, spec, work, mode),
+        memory=memory(plan),
+        host_bytes=host_bytes(plan),
+        seconds=seconds(plan),
+        disk=disk(plan),
         calibration=calibration or Calibration(),
     )
 
@@ -140,7 +130,7 @@ def choose(
     """Try the modes that `spec.mode` allows, the fastest first. `calibrate` knows past runs by mode."""
     wanted = MODES if spec.mode == "auto" else (spec.mode,)
     options = tuple(
-        Option(made, _problem(made, machine))
+        Option(made, _problem(made, shape, spec, machine))
         for made in (estimate(shape, spec, work, machine, mode, calibrate(mode)) for mode in wanted)
     )
     chosen = next((option.estimate for option in options if not option.problem), None)
@@ -151,9 +141,13 @@ def choose(
     return Choice(options, chosen, problem)
 
 
-def _problem(made: Estimate, machine: Machine) -> str:
+def _problem(made: Estimate, shape: Shape, spec: TrainingSpec, machine: Machine) -> str:
     """One sentence, or nothing."""
     how = WORDS[made.mode]
+    if made.mode == STREAMED and shape.family not in FAST_PATH:
+        return f"Training {how} is known for {', '.join(FAST_PATH)} models, and this is a {shape.family}."
+    if made.mode == STREAMED and spec.precision not in ("auto", "fp32"):
+        return f"Training {how} computes in fp32, and {spec.precision} was asked for."
     if made.mode == NF4 and machine.kind != "cuda":
         return f"Training {how} needs an NVIDIA graphics card, and {machine.name} has none."
     limit = machine.memory_bytes * USABLE[machine.kind]
@@ -177,7 +171,7 @@ def _advice(shape: Shape, spec: TrainingSpec, work: Workload, machine: Machine, 
     for words, changed, shorter in _changes(shape, spec, work):
         for mode in MODES:
             made = estimate(shape, changed, shorter, machine, mode, calibrate(mode))
-            if not _problem(made, machine):
+            if not _problem(made, shape, changed, machine):
                 return f"{words}, and it fits {WORDS[mode]}."
     least = min(
         estimate(shape, spec, work, machine, mode, calibrate(mode)).bytes

@@ -46,7 +46,7 @@ MODELS = (
 )
 RANKS = (4, 16, 64)
 
-# Dense bf16 rates of the vendors' data sheets; what training reaches of them is estimated in `seconds`.
+# Dense rates of the vendors' data sheets; what training reaches of them is estimated in `seconds`.
 CARDS = {
     "24": Machine(
         name="One 24 GB card",
@@ -54,6 +54,7 @@ CARDS = {
         memory_bytes=24 * GB,
         host_memory_bytes=64 * GB,
         matrix_flops=165e12,  # GeForce RTX 4090
+        given_fp32_flops=82e12,
         read_bytes_per_s=3e9,
         free_disk_bytes=500 * GB,
     ),
@@ -63,6 +64,7 @@ CARDS = {
         memory_bytes=80 * GB,
         host_memory_bytes=128 * GB,
         matrix_flops=312e12,  # A100
+        given_fp32_flops=19.5e12,
         read_bytes_per_s=3e9,
         free_disk_bytes=1000 * GB,
     ),

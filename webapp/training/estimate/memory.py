@@ -1,15 +1,12 @@
-"""Memory and disk of a run by part, in bytes, from what the engine keeps (see workers/engine/blocks.py)."""
+"""Memory and disk of a run by part, in bytes, from what the engine keeps (workers/engine/fast.py)."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
 
-from webapp.training.estimate.shape import FAST_PATH, Shape
-from webapp.training.estimate.workload import Machine, Workload
-from webapp.training.spec import TrainingSpec
-
-RESIDENT, NF4, STREAMED = "resident", "nf4", "streamed"
+from webapp.training.estimate.plan import NF4, Plan
+from webapp.training.estimate.shape import Shape
 
 FP32 = 4
 ADAMW_MOMENTS = 2
@@ -32,8 +29,8 @@ class Memory:
     """Bytes of the device that trains, by part, at the fullest moment."""
 
     weights: int
-    merged: int  # W_eff = W + s B A of the layers that learn
-    adapter: int
+    merged: int  # W_eff of the layers that learn, beside what is frozen
+    adapter: int  # as it is, and the best so far
     optimiser: int  # gradients and AdamW's two moments
     activations: int
     logits: int
@@ -57,89 +54,63 @@ class Disk:
         return self.checkpoints + self.prefix + self.adapter
 
 
-def element_bytes(spec: TrainingSpec, machine: Machine) -> int:
-    """Of a weight in memory and of an activation."""
-    if spec.precision == "auto":
-        return machine.element_bytes
-    return 4 if spec.precision == "fp32" else 2
-
-
-def is_fast(shape: Shape, mode: str) -> bool:
-    """Whether the engine's own passes train it; else transformers and PEFT do, which keep 4-bit weights."""
-    return shape.family in FAST_PATH and mode != NF4
-
-
-def memory(shape: Shape, spec: TrainingSpec, work: Workload, machine: Machine, mode: str) -> Memory:
+def memory(plan: Plan) -> Memory:
     """What the device holds at once."""
-    size = element_bytes(spec, machine)
-    trainable = shape.trainable(spec)
-    coming, logits = _activations(shape, spec, work, mode), _logit_numbers(shape, spec, work)
-    runtime = RUNTIME_BYTES if machine.kind == "cpu" else CUDA_CONTEXT_BYTES
+    best = 1 if plan.work.heldout_examples else 0
     return Memory(
-        weights=round(_weights(shape, size, mode)),
-        merged=_merged(shape, spec, mode) * size,
-        adapter=trainable * FP32,
-        optimiser=trainable * FP32 * (1 + ADAMW_MOMENTS),
-        activations=round(coming * size * (1 + FRAGMENTATION)),
-        logits=round(logits * FP32),
-        runtime=runtime,
+        weights=round(_weights(plan)),
+        # A streamed layer is merged where it lies.
+        merged=plan.adapted * plan.learning_layers * plan.number_bytes
+        if plan.merges and not plan.streamed
+        else 0,
+        adapter=plan.trainable * FP32 * (1 + best),
+        optimiser=plan.trainable * FP32 * (1 + ADAMW_MOMENTS),
+        activations=round(_activations(plan) * plan.number_bytes * (1 + FRAGMENTATION)),
+        logits=round(_logit_numbers(plan) * FP32),
+        runtime=RUNTIME_BYTES if plan.machine.kind == "cpu" else CUDA_CONTEXT_BYTES,
     )
 
 
-def host_bytes(shape: Shape, spec: TrainingSpec, machine: Machine, mode: str) -> int:
+def host_bytes(plan: Plan) -> int:
     """Bytes of the host's memory beside a GPU; 0 where the host is the device itself.
 
-    Weights are read layer by layer; a 4-bit base is made from them on the card.
+    Weights pass through it tensor by tensor: the largest are the embedding and the head.
     """
-    if machine.kind == "cpu":
+    if plan.machine.kind == "cpu":
         return 0
-    layer = shape.layer_parameters * max(element_bytes(spec, machine), shape.stored_bytes)
-    ends = shape.embedding * shape.stored_bytes if mode == STREAMED else 0
-    return RUNTIME_BYTES + STREAMED_LAYERS * layer + ends
+    largest = max(plan.shape.embedding, plan.shape.hidden * plan.shape.intermediate)
+    return RUNTIME_BYTES + 2 * largest * max(plan.number_bytes, plan.shape.stored_bytes)
 
 
-def disk(shape: Shape, spec: TrainingSpec, work: Workload, mode: str) -> Disk:
-    """A checkpoint holds adapter and moments, the best adapter is kept beside it, and each is written whole
-    before it replaces the one before."""
-    trainable = shape.trainable(spec) * FP32
-    prefix = 0
-    if keeps_prefix(shape, spec, mode):
-        prefix = (work.tokens + work.heldout_tokens) * shape.hidden * FP32
+def disk(plan: Plan) -> Disk:
+    """A checkpoint holds the adapter, the best one and AdamW's moments, and is written whole before the one
+    before it goes (workers/engine/checkpoint.py)."""
+    adapter = plan.trainable * FP32
+    tokens = plan.work.tokens + plan.work.heldout_tokens
     return Disk(
-        checkpoints=trainable * 2 * (1 + ADAMW_MOMENTS + 1),
-        prefix=prefix,
-        adapter=trainable,
+        checkpoints=2 * adapter * (2 + ADAMW_MOMENTS),
+        prefix=tokens * plan.shape.hidden * FP32 if plan.kept_below else 0,
+        adapter=adapter,
     )
 
 
-def keeps_prefix(shape: Shape, spec: TrainingSpec, mode: str) -> bool:
-    """Whether what lies below the layers that learn is computed once and kept on disk."""
-    return spec.first_layer(shape.layers) > 0 and is_fast(shape, mode)
-
-
-def _weights(shape: Shape, size: int, mode: str) -> float:
+def _weights(plan: Plan) -> float:
+    shape, size = plan.shape, plan.number_bytes
     layer = shape.layer_parameters
+    if plan.streamed:  # the embedding's rows are read from the file as they are asked for
+        return (STREAMED_LAYERS * layer + shape.embedding) * size
     ends = shape.embedding * size if shape.tied else 2 * shape.embedding * size
-    if mode == STREAMED:  # the embedding's rows are read from the file as they are asked for
-        return STREAMED_LAYERS * layer * size + shape.embedding * size
-    if mode == NF4:
+    if plan.mode == NF4:
         frozen = shape.matrix()
         return shape.layers * (frozen * NF4_BYTES + (layer - frozen) * size) + ends
     return shape.layers * layer * size + ends
 
 
-def _merged(shape: Shape, spec: TrainingSpec, mode: str) -> int:
-    """Weights of W_eff. With dropout nothing is merged; a streamed layer is merged where it lies."""
-    if mode == STREAMED or spec.dropout or not is_fast(shape, mode):
-        return 0
-    return shape.matrix(spec.target_modules) * shape.learning_layers(spec)
-
-
-def _saved(shape: Shape, mode: str) -> int:
+def _saved(shape: Shape, *, fast: bool) -> int:
     """Numbers of a row that a layer keeps for its backward pass."""
     queries = shape.heads * shape.head_dim
     keys = shape.kv_heads * shape.head_dim
-    if not is_fast(shape, mode):
+    if not fast:
         # Autograd keeps both sides of every norm and product, and keys and values repeated for all heads.
         return 8 * shape.hidden + 5 * queries + 2 * keys + 4 * shape.intermediate
     # x and r of either norm; q, k and v; what attention gave, twice (by head and by row), with its
@@ -153,16 +124,16 @@ def _passing(shape: Shape) -> int:
     return 5 * shape.intermediate + 2 * shape.hidden
 
 
-def _activations(shape: Shape, spec: TrainingSpec, work: Workload, mode: str) -> float:
+def _activations(plan: Plan) -> float:
     """Numbers that forward and backward keep at their fullest moment."""
-    rows = work.rows(spec)
-    kept = shape.learning_layers(spec)
-    if mode == STREAMED:  # one layer's, and what every layer read
-        return rows * (_saved(shape, mode) + _passing(shape) + (kept + 1) * shape.hidden)
-    return rows * (kept * _saved(shape, mode) + _passing(shape))
+    rows, shape = plan.work.rows(plan.spec), plan.shape
+    saved = _saved(shape, fast=plan.is_fast)
+    if plan.streamed:  # one layer's, and what every layer read
+        return rows * (saved + _passing(shape) + (plan.learning_layers + 1) * shape.hidden)
+    return rows * (plan.learning_layers * saved + _passing(shape))
 
 
-def _logit_numbers(shape: Shape, spec: TrainingSpec, work: Workload) -> float:
+def _logit_numbers(plan: Plan) -> float:
     """Some rows of logits, and the hidden states of all labels with their gradient."""
-    labels = work.rows(spec) * work.label_tokens / work.tokens
-    return min(LOGIT_ROWS, labels) * shape.vocabulary + 2 * labels * shape.hidden
+    labels = plan.work.rows(plan.spec) * plan.label_share
+    return min(LOGIT_ROWS, labels) * plan.shape.vocabulary + 2 * labels * plan.shape.hidden

@@ -5,25 +5,26 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from webapp.training.estimate.memory import NF4, STREAMED, is_fast, keeps_prefix
-from webapp.training.estimate.shape import Shape
+from webapp.training.estimate.plan import NF4, Plan
 from webapp.training.estimate.workload import Machine, Workload
 from webapp.training.spec import TrainingSpec
 
 # Share of the rate in one large matrix product that whole passes reach: norms, activations, attention and
-# narrow products are bound by memory. Measured on a CPU; on GPUs what LoRA runs are reported to reach.
-EFFICIENCY = {"cpu": 0.65, "cuda": 0.4}
-# transformers with PEFT pads, keeps LoRA apart and makes all logits: measured at less than half the speed.
-GENERAL_PATH = 0.45
+# narrow products are bound by memory. (kind, whether on the fast path); CPUs measured, GPUs as reported for
+# LoRA by others: nothing of this was run on one here.
+EFFICIENCY = {("cpu", True): 0.65, ("cpu", False): 0.3, ("cuda", True): 0.4, ("cuda", False): 0.35}
 # Unpacking 4-bit weights for every product, as QLoRA's authors and bitsandbytes report it.
 NF4_SLOWDOWN = 1.35
-# Numbers read from memory for one operation of the matrix rate: generating is bound by that.
+# Bytes read from memory in the time of one operation at the matrix rate: generating is bound by that.
 READ_BYTES_PER_FLOP = {"cpu": 0.08, "cuda": 0.005}
 # Files that the system keeps in memory are copied at about this rate.
 CACHED_BYTES_PER_S = 3e9
-START_SECONDS = 2.0  # the child's first request: tokenizer, configuration
+START_SECONDS = 2.0  # configuration, tokenizer
 EXAMPLES_TOKENISED_PER_S = 800
-PROMPTS, ANSWER_TOKENS = 3, 64  # asked at every evaluation
+
+# workers/engine/schedule.py and trainer.py: how often a run is measured, and what it is asked then.
+EVALUATION_SHARE = 0.25
+ANSWER_TOKENS = 48
 
 
 @dataclass(frozen=True)
@@ -39,102 +40,116 @@ class Seconds:
         return sum(dataclasses.astuple(self))
 
 
-def seconds(shape: Shape, spec: TrainingSpec, work: Workload, machine: Machine, mode: str) -> Seconds:
-    """Where the time of a whole run goes."""
-    rate = _rate(shape, machine, mode)
-    reading = _read_seconds(shape, machine) if mode == STREAMED else 0.0
-    layer_reading = reading / shape.layers
-    steps = work.steps(spec)
-    evaluations = evaluation_count(work, spec) if work.heldout_examples else 0
-    prefix = spec.first_layer(shape.layers) if keeps_prefix(shape, spec, mode) else 0
-    above = shape.layers - prefix
-    both = work.tokens + work.heldout_tokens
-    heldout_pass = (
-        work.heldout_computed(spec) * above * _forward(shape, work.mean)
-        + work.heldout_label_tokens * 2 * shape.embedding
-    ) / rate
-    heldout_parts = max(1.0, work.heldout_tokens / spec.batch_tokens)
-    flops = work.passes(spec) * _epoch_flops(shape, spec, work, mode)
-    flops += steps * work.parts(spec) * _merge_flops(shape, spec, mode)
+def seconds(plan: Plan) -> Seconds:
+    """Where the time of a whole run goes. Streamed weights come while others compute: the slower counts."""
+    work, rate = plan.work, _rate(plan)
+    evaluations = evaluation_count(work, plan.spec) if work.heldout_examples else 0
+    tokens = work.tokens + work.heldout_tokens
+    prefix = tokens * plan.kept_below * _forward(plan) / rate
+    heldout = _heldout_flops(plan) / rate
+    training = _training_flops(plan) / rate
+    answers = _answer_seconds(plan)
+    if plan.streamed:
+        layer = _read_seconds(plan) / plan.shape.layers
+        above = plan.shape.layers - plan.kept_below
+        passes = 2 * work.steps(plan.spec) * work.parts(plan.spec)  # forwards and backwards
+        prefix = max(prefix, tokens / plan.spec.batch_tokens * plan.kept_below * layer)
+        heldout = max(heldout, max(1.0, work.heldout_tokens / plan.spec.batch_tokens) * above * layer)
+        training = max(training, passes * above * layer)
+        answers = 0.0  # none are asked for
     return Seconds(
-        loading=_loading(shape, work, machine, mode),
-        prefix=max(
-            both * prefix * _forward(shape, work.mean) / rate,
-            both / spec.batch_tokens * prefix * layer_reading,
-        ),
-        evaluations=evaluations * max(heldout_pass, heldout_parts * above * layer_reading),
-        answers=0.0 if mode == STREAMED else evaluations * _answer_seconds(shape, machine),
-        training=max(flops / rate, steps * work.parts(spec) * 2 * above * layer_reading),
+        loading=_loading(plan),
+        prefix=prefix,
+        evaluations=evaluations * heldout,
+        answers=evaluations * answers,
+        training=training,
     )
 
 
-def _rate(shape: Shape, machine: Machine, mode: str) -> float:
-    """Operations a second that whole passes reach."""
-    rate = machine.matrix_flops * EFFICIENCY[machine.kind]
-    if mode == NF4:
-        rate /= NF4_SLOWDOWN
-    return rate if is_fast(shape, mode) else rate * GENERAL_PATH
-
-
-def _loading(shape: Shape, work: Workload, machine: Machine, mode: str) -> float:
-    """Weights from the disk, examples into tokens."""
-    examples = work.examples + work.heldout_examples
-    weights = 0.0 if mode == STREAMED else shape.stored / min(machine.read_bytes_per_s, CACHED_BYTES_PER_S)
-    return START_SECONDS + weights + examples / EXAMPLES_TOKENISED_PER_S
-
-
 def evaluation_count(work: Workload, spec: TrainingSpec) -> int:
-    """Passes over the held-out examples: before the first step, and on the way to the last."""
-    return 1 + min(spec.evaluations, work.steps(spec))
+    """How often the held-out examples are measured: before the first step, and on the way to the last."""
+    tokens = work.tokens * work.passes(spec)
+    affordable = int(EVALUATION_SHARE * 3 * tokens / max(work.heldout_tokens, 1))
+    return 1 + max(1, min(spec.evaluations, work.steps(spec), affordable))
 
 
-def _forward(shape: Shape, length: float) -> float:
-    """Operations of one decoder layer forward, for one token of an example of `length`."""
-    # Causal attention sees half of the rows, for scores and for their sum.
-    attention = 2 * shape.heads * shape.head_dim * length
-    return 2 * shape.matrix() + attention
+def _rate(plan: Plan) -> float:
+    """Operations a second that whole passes reach."""
+    machine = plan.machine
+    peak = machine.fp32_flops if plan.precision == "fp32" else machine.matrix_flops
+    rate = peak * EFFICIENCY[machine.kind, plan.is_fast]
+    return rate / NF4_SLOWDOWN if plan.mode == NF4 else rate
 
 
-def _epoch_flops(shape: Shape, spec: TrainingSpec, work: Workload, mode: str) -> float:
+def _loading(plan: Plan) -> float:
+    """Weights from the disk, examples into tokens."""
+    examples = plan.work.examples + plan.work.heldout_examples
+    weights = plan.shape.stored / min(plan.machine.read_bytes_per_s, CACHED_BYTES_PER_S)
+    return START_SECONDS + (0.0 if plan.streamed else weights) + examples / EXAMPLES_TOKENISED_PER_S
+
+
+def _forward(plan: Plan) -> float:
+    """Operations of one decoder layer forward, for one token."""
+    return 2 * plan.shape.matrix() + _attention(plan)
+
+
+def _attention(plan: Plan) -> float:
+    """Of scores and their sum, for one token: causal attention sees half of the rows."""
+    return 2 * plan.shape.heads * plan.shape.head_dim * plan.work.mean
+
+
+def _heldout_flops(plan: Plan) -> float:
+    """Operations of one pass over the held-out examples."""
+    layers = plan.shape.layers - plan.kept_below
+    head = 2 * plan.work.heldout_label_tokens * plan.shape.embedding
+    return plan.work.heldout_computed(plan.spec) * layers * _forward(plan) + head + _merge_flops(plan)
+
+
+def _training_flops(plan: Plan) -> float:
+    """Operations of all steps. W_eff is made once a step; of a streamed layer whenever it comes."""
+    merges = plan.work.steps(plan.spec) * (2 * plan.work.parts(plan.spec) if plan.streamed else 1)
+    return plan.work.passes(plan.spec) * _epoch_flops(plan) + merges * _merge_flops(plan)
+
+
+def _epoch_flops(plan: Plan) -> float:
     """Operations of forward and backward over all training tokens once.
 
     No gradient goes to a frozen weight: backwards, a layer costs what it cost forwards (attention: two and a
     half times that), and its LoRA 4 r (in + out).
     """
-    tokens, labels = work.computed(spec), work.label_tokens
-    layers = shape.learning_layers(spec)
-    attention = _forward(shape, work.mean) - _forward(shape, 0)
-    passes = 3 if mode == STREAMED else 2  # streamed layers go forwards once more, in the backward pass
-    layer = passes * _forward(shape, 0) + (passes + 1.5) * attention
+    shape, tokens, labels = plan.shape, plan.work.computed(plan.spec), plan.work.label_tokens
+    passes = 3 if plan.streamed else 2  # a streamed layer goes forwards once more, in the backward pass
+    layer = passes * 2 * shape.matrix() + (passes + 1.5) * _attention(plan)
     head = 4 * labels * shape.embedding
-    if not is_fast(shape, mode):
-        below = (shape.layers - layers) * _forward(shape, work.mean)
+    if not plan.is_fast:
+        below = (shape.layers - plan.learning_layers) * _forward(plan)
         # LoRA apart from the weights: twice forwards and four times backwards; the head's forward again.
-        return tokens * (layers * layer + below + 6 * shape.trainable(spec)) + 1.5 * head
+        return tokens * (plan.learning_layers * layer + below + 6 * plan.trainable) + 1.5 * head
     # In the last layer only rows that predict a label go on behind attention, and what lies below the first
     # one needs no gradient.
     q_k_v = shape.matrix(("q_proj", "k_proj", "v_proj"))
     spared = passes * 2 * max(0.0, tokens - labels) * (shape.matrix() - q_k_v) + 2 * tokens * q_k_v
-    return tokens * (layers * layer + 4 * shape.trainable(spec)) - spared + head
+    return tokens * (plan.learning_layers * layer + 4 * plan.trainable) - spared + head
 
 
-def _merge_flops(shape: Shape, spec: TrainingSpec, mode: str) -> float:
-    """Of W + s B A in every layer that learns; a streamed layer is merged whenever it comes."""
-    if spec.dropout or not is_fast(shape, mode):
-        return 0.0
-    times = 2 if mode == STREAMED else 1
-    return times * 2 * spec.rank * shape.matrix(spec.target_modules) * shape.learning_layers(spec)
+def _merge_flops(plan: Plan) -> float:
+    """Of W + s B A once, in every layer that learns."""
+    return 2 * plan.spec.rank * plan.adapted * plan.learning_layers if plan.merges else 0.0
 
 
-def _read_seconds(shape: Shape, machine: Machine) -> float:
+def _read_seconds(plan: Plan) -> float:
     """Reading all decoder layers once. What fits beside everything else stays in the system's cache."""
-    layers = shape.layers * shape.layer_parameters * shape.stored_bytes
-    cached = layers < machine.host_memory_bytes / 2
-    rate = max(machine.read_bytes_per_s, CACHED_BYTES_PER_S) if cached else machine.read_bytes_per_s
-    return layers / rate
+    layers = plan.shape.layers * plan.shape.layer_parameters * plan.shape.stored_bytes
+    return layers / _read_rate(plan.machine, layers)
 
 
-def _answer_seconds(shape: Shape, machine: Machine) -> float:
+def _read_rate(machine: Machine, size: int) -> float:
+    cached = size < machine.host_memory_bytes / 2
+    return max(machine.read_bytes_per_s, CACHED_BYTES_PER_S) if cached else machine.read_bytes_per_s
+
+
+def _answer_seconds(plan: Plan) -> float:
     """Greedy answers to all prompts together: every token reads all weights."""
-    weights = (shape.layers * shape.layer_parameters + shape.embedding) * machine.element_bytes
-    return ANSWER_TOKENS * weights / (machine.matrix_flops * READ_BYTES_PER_FLOP[machine.kind])
+    shape = plan.shape
+    weights = (shape.layers * shape.layer_parameters + shape.embedding) * plan.number_bytes
+    return ANSWER_TOKENS * weights / (plan.machine.matrix_flops * READ_BYTES_PER_FLOP[plan.machine.kind])

@@ -9,6 +9,8 @@ from typing import Literal
 from webapp.training.spec import TrainingSpec
 
 Kind = Literal["cpu", "cuda"]
+# Of the rate in bf16, on the cards of data centres; others are slower in bf16, not faster in fp32.
+FP32_SHARE = {"cpu": 1.0, "cuda": 0.07}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,17 +88,23 @@ class Workload:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Where it would run. On a CPU, `memory_bytes` and `host_memory_bytes` are the same memory."""
+    """Where it would run. On a CPU, `memory_bytes` and `host_memory_bytes` are the same memory.
+
+    `matrix_flops` are operations a second in a large matrix product of the precision that is fastest to train
+    in: fp32 on a CPU, bf16 on a GPU, where `fp32_flops` may be given too.
+    """
 
     name: str
     kind: Kind
     memory_bytes: int
     host_memory_bytes: int
-    matrix_flops: float  # a second, in a large matrix product of the precision it trains in
+    matrix_flops: float
     read_bytes_per_s: float  # of the disk that holds the base
     free_disk_bytes: int
+    given_fp32_flops: float | None = None
 
     @property
-    def element_bytes(self) -> int:
-        """Of a number in a forward pass: fp32 on a CPU, bf16 or fp16 on a GPU."""
-        return 4 if self.kind == "cpu" else 2
+    def fp32_flops(self) -> float:
+        if self.given_fp32_flops is not None:
+            return self.given_fp32_flops
+        return self.matrix_flops * FP32_SHARE[self.kind]
