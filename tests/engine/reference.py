@@ -12,23 +12,25 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from webapp.training.spec import TrainingSpec
-from workers.engine.adapter import Adapter
 from workers.engine.examples import Example
+from workers.engine.fast import FastLearner
 
 
-def peft_model_like(adapter: Adapter, folder: Path) -> Any:
-    """A PEFT model on the base in `folder` with the parameters of `adapter`."""
-    spec = adapter.spec
+def peft_model_like(learner: FastLearner, folder: Path) -> Any:
+    """A PEFT model on the base in `folder` with the parameters of `learner`."""
+    spec, layers = learner.spec, len(learner.base.layers)
     config = LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,  # type: ignore[arg-type]
+        use_rslora=spec.rslora,
         target_modules=list(spec.target_modules),
+        layers_to_transform=list(range(spec.first_layer(layers), layers)) if spec.layers else None,
         task_type="CAUSAL_LM",
     )
     model = get_peft_model(_transformers_model(folder), config)
     parameters = dict(model.named_parameters())
     with torch.no_grad():
-        for name, tensor in adapter.tensors().items():
+        for name, tensor in learner.tensors().items():
             parameters[peft_name(name)].copy_(tensor)
     return model
 
@@ -52,13 +54,26 @@ def reference_loss(model: Any, examples: Sequence[Example]) -> Tensor:
     return torch.stack(losses).sum() / sum(example.labels for example in examples)
 
 
-def randomise(adapter: Adapter, seed: int = 1) -> None:
+def randomise(learner: FastLearner, seed: int = 1) -> None:
     """Give B values too: a fresh adapter changes nothing and teaches A nothing."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in adapter.parameters():
+        for parameter in learner.parameters():
             parameter.normal_(0, 0.05, generator=generator)
-    adapter.merge()
+
+
+def gradients_of(learner: FastLearner) -> dict[str, Tensor]:
+    """Every gradient by the name of its parameter."""
+    named: dict[str, Tensor] = {}
+    for index, layer in enumerate(learner.adapter.layers, learner.adapter.first):
+        for linear in layer.values():
+            for part in linear.parts:
+                assert linear.a.grad is not None
+                assert part.b.grad is not None
+                name = f"layers.{index}.{part.name}"
+                named[f"{name}.lora_A"] = linear.a.grad[part.ranks]
+                named[f"{name}.lora_B"] = part.b.grad
+    return named
 
 
 def a_spec(**settings: Any) -> TrainingSpec:

@@ -1,115 +1,116 @@
-"""The frozen base model: a Llama in fp32, read once and shared by every run that follows."""
+"""The frozen base of the fast path: a Llama-family decoder in fp32, kept for every run that follows."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, LlamaConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, LlamaConfig, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from webapp.training.spec import TrainingSpec
+from workers.engine.blocks import AttentionShape
 from workers.engine.errors import EngineError
+from workers.engine.learner import Learner
+from workers.engine.weights import Layers, ResidentLayers, StreamedLayers, WeightFiles
 
-# Linear layers that read the same input are multiplied as one; a checkpoint keeps them apart.
-FUSED: dict[str, tuple[str, ...]] = {
-    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-    "out": ("self_attn.o_proj",),
-    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
-    "down": ("mlp.down_proj",),
-}
-
+FAMILIES = ("llama", "mistral", "qwen2")  # SmolLM is a Llama
 # Rotary embeddings whose frequencies are the same for every length of text.
 _ROTARY = ("default", "linear", "llama3")
+_EMBEDDING, _NORM, _HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
 
 Stamp = tuple[Path, int, int]
 
 
 @dataclass(frozen=True)
-class FrozenLinear:
-    """The members of one entry of FUSED: their weights below each other, and how many rows each has."""
-
-    weight: Tensor  # [sum of out, in]
-    members: tuple[tuple[str, int], ...]  # (name in the layer, out)
-
-
-@dataclass(frozen=True)
-class AttentionShape:
-    """How the columns of a fused query-key-value row divide into heads, in that order."""
-
-    heads: int
-    kv_heads: int
-    head_dim: int
-
-    def by_head(self, qkv: Tensor) -> Tensor:
-        """A view `[rows, heads + 2 kv_heads, head_dim]`."""
-        return qkv.view(qkv.shape[0], self.heads + 2 * self.kv_heads, self.head_dim)
-
-
-@dataclass(frozen=True)
-class FrozenLayer:
-    eps: float
-    attention_norm: Tensor  # [hidden]
-    mlp_norm: Tensor  # [hidden]
-    linears: dict[str, FrozenLinear]  # by the names in FUSED
-
-
-@dataclass(frozen=True)
 class BaseModel:
-    """A Llama (Touvron et al. 2023) without gradients, its tokenizer, and what it is called."""
+    """A decoder as Llama's (Touvron et al. 2023), its tokenizer, and what it is called."""
 
     name: str
     stamp: Stamp
+    device: torch.device
+    files: WeightFiles
     attention: AttentionShape
     eps: float
     context: int  # tokens
     tokenizer: PreTrainedTokenizerBase
     stop_tokens: frozenset[int]
-    embedding: Tensor  # [vocabulary, hidden]
+    embedding: Tensor | None  # [vocabulary, hidden]; None: read row by row as it is needed
     norm: Tensor  # [hidden]
     head: Tensor  # [vocabulary, hidden]; the embedding itself where they are tied
-    layers: tuple[FrozenLayer, ...]
+    layers: Layers
     inverse_frequencies: Tensor  # [head_dim / 2]
-    parameters: int
 
     @classmethod
-    def load(cls, folder: Path) -> BaseModel:
-        """Read the base prepared in `folder`. Raises EngineError if it is absent, damaged or no Llama."""
+    def load(cls, folder: Path, *, streamed: bool = False, device: str = "cpu") -> BaseModel:
+        """Read the base in `folder`; `streamed` leaves its layers on disk until each is needed.
+
+        Raises EngineError if it is absent, damaged, or not of the fast path.
+        """
         try:
-            stamp = _stamp(folder)
-            config = _read_config(folder)
-            weights = _read_weights(folder)
-            embedding = weights["model.embed_tokens.weight"]
-            return cls(
-                name=_name(folder),
-                stamp=stamp,
-                attention=_attention_shape(config),
-                eps=config.rms_norm_eps,
-                context=config.max_position_embeddings,
-                tokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True),
-                stop_tokens=_stop_tokens(folder, config),
-                embedding=embedding,
-                norm=weights["model.norm.weight"],
-                head=embedding if config.tie_word_embeddings else weights["lm_head.weight"],
-                layers=tuple(
-                    _layer(weights, index, config.rms_norm_eps) for index in range(config.num_hidden_layers)
-                ),
-                inverse_frequencies=LlamaRotaryEmbedding(config).inv_freq,
-                parameters=sum(tensor.numel() for tensor in weights.values()),
-            )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            return cls._load(folder, streamed, torch.device(device))
+        except (OSError, ValueError, KeyError, IndexError, SafetensorError) as error:
             raise EngineError(f"The base model {folder.name} can't be read: prepare it again.") from error
+
+    @classmethod
+    def _load(cls, folder: Path, streamed: bool, device: torch.device) -> BaseModel:
+        stamp = stamp_of(folder)
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        if problem := fast_path_problem(config):
+            raise EngineError(f"{problem}: choose another base.")
+        files = WeightFiles(folder)
+        kind = StreamedLayers if streamed else ResidentLayers
+        tied = config.tie_word_embeddings or _HEAD not in files
+        head = files.tensor(_EMBEDDING if tied else _HEAD, device)
+        embedding = head if tied else None if streamed else files.tensor(_EMBEDDING, device)
+        return cls(
+            name=name_of(folder),
+            stamp=stamp,
+            device=device,
+            files=files,
+            attention=_attention_shape(config),
+            eps=config.rms_norm_eps,
+            context=min(config.max_position_embeddings, _window(config) or config.max_position_embeddings),
+            tokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True),
+            stop_tokens=stop_tokens_of(folder, config),
+            embedding=embedding,
+            norm=files.tensor(_NORM, device),
+            head=head,
+            layers=kind(files, config.num_hidden_layers, device),
+            inverse_frequencies=LlamaRotaryEmbedding(config).inv_freq.to(device),
+        )
+
+    @property
+    def parameters(self) -> int:
+        return self.files.parameters
+
+    @property
+    def streamed(self) -> bool:
+        return isinstance(self.layers, StreamedLayers)
 
     def is_of(self, folder: Path) -> bool:
         """Whether this is the base that `folder` holds now, also when one was prepared there again."""
         try:
-            return self.stamp == _stamp(folder)
+            return self.stamp == stamp_of(folder)
         except OSError:
             return False
+
+    def learner(self, spec: TrainingSpec) -> Learner:
+        from workers.engine.fast import FastLearner  # which needs a base to be defined
+
+        return FastLearner(self, spec)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """`[rows, hidden]`."""
+        if self.embedding is not None:
+            return self.embedding[tokens]
+        present, where = tokens.unique(return_inverse=True)
+        return self.files.rows(_EMBEDDING, present, self.device)[where]
 
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """cos and sin, each `[rows, 1, head_dim / 2]`, that turn the rows at `positions` (Su et al. 2021)."""
@@ -117,42 +118,33 @@ class BaseModel:
         return angles.cos(), angles.sin()
 
 
-def _stamp(folder: Path) -> Stamp:
-    stat = (folder / "model.safetensors").stat()
-    return folder, stat.st_size, stat.st_mtime_ns
+def fast_path_problem(config: PretrainedConfig) -> str | None:
+    """Why the fast path can't compute a base with this configuration; None when it can."""
+    settings: Any = config
+    if settings.model_type not in FAMILIES:
+        return f"The fast path knows {', '.join(FAMILIES)}, and this is a “{settings.model_type}”"
+    if settings.hidden_act != "silu":
+        return f"The fast path knows SiLU, and this base has “{settings.hidden_act}”"
+    kind = settings.rope_parameters["rope_type"]
+    if kind not in _ROTARY:
+        return f"The fast path does not know the “{kind}” rotary positions of this base"
+    return None
 
 
-def _name(folder: Path) -> str:
+def stamp_of(folder: Path) -> Stamp:
+    """What changes when a base is prepared again. Raises OSError where there is none."""
+    stats = [path.stat() for path in folder.glob("model*.safetensors")]
+    if not stats:
+        raise FileNotFoundError(folder)
+    return folder, sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
+
+
+def name_of(folder: Path) -> str:
     about = folder / "housestyle.json"
     return str(json.loads(about.read_text("utf-8"))["name"]) if about.exists() else folder.name
 
 
-def _read_config(folder: Path) -> LlamaConfig:
-    config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
-    if config.model_type != "llama":
-        raise EngineError(
-            f"Training knows Llama models, and {folder.name} is a “{config.model_type}”: choose another base."
-        )
-    if config.hidden_act != "silu" or config.attention_bias or config.mlp_bias:
-        raise EngineError(
-            f"Training knows Llamas with SiLU and without biases, unlike {folder.name}: choose another base."
-        )
-    if config.rope_parameters["rope_type"] not in _ROTARY:
-        kind = config.rope_parameters["rope_type"]
-        raise EngineError(
-            f"Training does not know the “{kind}” rotary positions of {folder.name}: choose another base."
-        )
-    return cast(LlamaConfig, config)
-
-
-def _attention_shape(config: LlamaConfig) -> AttentionShape:
-    heads = config.num_attention_heads
-    return AttentionShape(
-        heads, config.num_key_value_heads or heads, config.head_dim or config.hidden_size // heads
-    )
-
-
-def _stop_tokens(folder: Path, config: LlamaConfig) -> frozenset[int]:
+def stop_tokens_of(folder: Path, config: Any) -> frozenset[int]:
     """The tokens that end an answer."""
     generation = folder / "generation_config.json"
     stop = json.loads(generation.read_text("utf-8")).get("eos_token_id") if generation.exists() else None
@@ -160,25 +152,14 @@ def _stop_tokens(folder: Path, config: LlamaConfig) -> frozenset[int]:
     return frozenset([stop] if isinstance(stop, int) else stop or [])
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    """Every tensor in fp32; those that are fp32 already stay where the file is mapped."""
-    weights: dict[str, Tensor] = {}
-    for path in sorted(folder.glob("model*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            weights |= {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    return weights
+def _window(config: Any) -> int | None:
+    """The sliding window, within which attention is plainly causal: texts are kept that short."""
+    if config.model_type == "qwen2" and not config.use_sliding_window:
+        return None
+    return getattr(config, "sliding_window", None)
 
 
-def _layer(weights: dict[str, Tensor], index: int, eps: float) -> FrozenLayer:
-    prefix = f"model.layers.{index}."
-    linears: dict[str, FrozenLinear] = {}
-    for fused, names in FUSED.items():
-        parts = [weights[f"{prefix}{name}.weight"] for name in names]
-        weight = torch.cat(parts) if len(parts) > 1 else parts[0]
-        linears[fused] = FrozenLinear(weight, tuple(zip(names, (len(part) for part in parts), strict=True)))
-    return FrozenLayer(
-        eps,
-        weights[f"{prefix}input_layernorm.weight"],
-        weights[f"{prefix}post_attention_layernorm.weight"],
-        linears,
-    )
+def _attention_shape(config: LlamaConfig) -> AttentionShape:
+    heads = config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return AttentionShape(heads, config.num_key_value_heads or heads, head_dim)

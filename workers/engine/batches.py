@@ -1,4 +1,4 @@
-"""The order in which examples are learnt, and a batch of them as flat rows."""
+"""The order in which examples are learnt, and those computed at once as flat rows."""
 
 from __future__ import annotations
 
@@ -12,40 +12,58 @@ from torch import Tensor
 from webapp.training.spec import TrainingSpec
 from workers.engine.examples import Example
 
+# A shorter beginning in common is not worth its mask.
+SHARED_TOKENS = 8
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples below each other, without padding.
+    """Examples below each other, without padding; what all of them begin with stands there once.
 
-    An example's last token predicts nothing, so it is a label and no row.
+    Rows are the `shared` ones, then each example's own. An example's last token predicts nothing, so it is a
+    label and no row.
     """
 
     tokens: Tensor  # int [rows]
     positions: Tensor  # int [rows], from 0 in every example
-    lengths: list[int]  # rows of each example
+    shared: int
+    lengths: list[int]  # own rows of each example
     label_rows: Tensor  # int [labels], the rows whose next token is a label
     labels: Tensor  # int [labels]
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> Batch:
-        tokens: list[int] = []
-        positions: list[int] = []
+    def of(cls, examples: Sequence[Example], device: torch.device | None = None) -> Batch:
+        shared = _shared(examples)
+        tokens = list(examples[0].tokens[:shared])
+        positions = list(range(shared))
         label_rows: list[int] = []
         labels: list[int] = []
         for example in examples:
             rows = len(example.tokens) - 1
-            label_rows += range(len(tokens) + example.prompt_length - 1, len(tokens) + rows)
+            first = len(tokens) - shared  # where the example's row 0 would be
+            label_rows += range(first + example.prompt_length - 1, first + rows)
             labels += example.tokens[example.prompt_length :]
-            tokens += example.tokens[:-1]
-            positions += range(rows)
-        lengths = [len(example.tokens) - 1 for example in examples]
+            tokens += example.tokens[shared:-1]
+            positions += range(shared, rows)
         return cls(
-            torch.tensor(tokens),
-            torch.tensor(positions),
-            lengths,
-            torch.tensor(label_rows),
-            torch.tensor(labels),
+            torch.tensor(tokens, device=device),
+            torch.tensor(positions, device=device),
+            shared,
+            [len(example.tokens) - 1 - shared for example in examples],
+            torch.tensor(label_rows, device=device),
+            torch.tensor(labels, device=device),
         )
+
+
+def _shared(examples: Sequence[Example]) -> int:
+    """How many tokens all examples begin with; every example keeps a row of its own, which is its first label's
+    or stands before it."""
+    if len(examples) == 1:
+        return 0
+    most = min(example.prompt_length for example in examples) - 1
+    first, last = min(example.tokens for example in examples), max(example.tokens for example in examples)
+    same = next((at for at in range(most) if first[at] != last[at]), most)
+    return same if same >= SHARED_TOKENS else 0
 
 
 def plan(examples: Sequence[Example], spec: TrainingSpec) -> list[list[Example]]:
@@ -58,7 +76,15 @@ def plan(examples: Sequence[Example], spec: TrainingSpec) -> list[list[Example]]
     return steps[: spec.max_steps or None]
 
 
-def by_length(examples: Sequence[Example], size: int) -> list[list[Example]]:
-    """Batches of examples of similar length, for passes in which the order does not matter."""
-    order = sorted(examples, key=lambda example: len(example.tokens))
-    return [order[at : at + size] for at in range(0, len(order), size)]
+def parts(examples: Sequence[Example], most_tokens: int) -> list[list[Example]]:
+    """The examples of a step in parts of at most `most_tokens` tokens (or one example), neighbours of which
+    begin alike."""
+    made: list[list[Example]] = []
+    room = 0
+    for example in sorted(examples, key=lambda example: example.tokens):
+        if not made or len(example.tokens) > room:
+            made.append([])
+            room = most_tokens
+        made[-1].append(example)
+        room -= len(example.tokens)
+    return made

@@ -1,69 +1,92 @@
 """The training child: `python -m workers.engine.child`, requests and events as JSON lines.
 
-In:   {"op": "train", "run", "base", "dataset", "spec", "output"}
-      {"op": "cancel", "run"}                                       within one optimiser step
+In:   {"op": "train", "run", "base", "dataset", "spec", "output", "work", "key", "prompts",
+       "checkpoint_seconds"}
+      {"op": "cancel", "run", "keep"}                               within one optimiser step
+      {"op": "beat", "run"}                                         the worker still holds the run
       end of input                                                  the child exits
-Out:  loading, started, heldout, step, and one of done, failed, errored, cancelled; each names its run
+Out:  loading, preparing, started, heldout, answers, step, checkpoint, notice, and one of done, failed,
+      errored, postponed, cancelled; each names its run
 
-The base model stays loaded from run to run.
+The base model stays loaded from run to run. `work` is a folder that outlives this process: a run whose
+process died goes on from what lies there. `key` (32 bytes in base64) seals what tells a document's text.
 """
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import dataclasses
 import json
 import os
 import queue
-import resource
 import signal
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from webapp.training.spec import SpecError, TrainingSpec
-from workers.engine.base_model import BaseModel
 from workers.engine.errors import EngineError
-from workers.engine.examples import encode, read_lines
+from workers.engine.events import EVENT_NAMES, Event
+from workers.engine.examples import encode, encode_prompt, read_lines
 from workers.engine.export import export
-from workers.engine.trainer import HeldOut, Started, Step, train
+from workers.engine.learner import Base
+from workers.engine.load import load_base
+from workers.engine.memory import forget_peak, peak_bytes
+from workers.engine.sealed import Sealer
+from workers.engine.trainer import ANSWER_TOKENS, FULL, Trainer, Work
 
-OUT_OF_MEMORY = (
-    "Training ran out of memory: choose a shorter maximum length or a smaller batch, then start it again."
-)
-EVENT_NAMES = {Started: "started", HeldOut: "heldout", Step: "step"}
+OUT_OF_MEMORY = "Training ran out of memory: choose a shorter maximum length or fewer tokens at once, then start it again."
+DISK_FULL = "The disk is full: the run goes on by itself once there is room."
+DISK_FULL_SECONDS = 30
+# A worker renews its lease every second, and loses it after 30: who hears nothing stops before another begins.
+SILENCE_SECONDS = 25.0
 
 
 class Cancelled(Exception):
     """Somebody asked for the run to end."""
 
 
-@dataclasses.dataclass(frozen=True)
+class Abandoned(Exception):
+    """The worker that asked for the run no longer says that it holds it."""
+
+
+@dataclasses.dataclass
 class Request:
     run: str
     base: Path
     dataset: Path
     spec: dict[str, Any]
     output: Path
+    work: Work
+    prompts: list[dict[str, Any]]
     cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
+    keep_best: bool = False
+    heard: float | None = None  # when the worker last said that it holds the run; None: it never does
 
     @classmethod
-    def parse(cls, message: dict[str, Any]) -> Request:
+    def parse(cls, message: Mapping[str, Any]) -> Request:
+        sealer = Sealer(base64.b64decode(message["key"]))
         return cls(
             run=message["run"],
             base=Path(message["base"]),
             dataset=Path(message["dataset"]),
             spec=message["spec"],
             output=Path(message["output"]),
+            work=Work(Path(message["work"]), sealer, message.get("checkpoint_seconds", 30)),
+            prompts=message.get("prompts", []),
         )
 
     def check(self) -> None:
-        """Raises Cancelled."""
+        """Raises Cancelled, Abandoned."""
         if self.cancelled.is_set():
             raise Cancelled
+        if self.heard is not None and time.monotonic() - self.heard > SILENCE_SECONDS:
+            raise Abandoned
 
 
 class Inbox:
@@ -101,9 +124,12 @@ class Inbox:
                 self._open[request.run] = request
                 self._waiting.put(request)
             case "cancel":
-                request_to_end = self._open.get(message["run"])
-                if request_to_end is not None:
-                    request_to_end.cancelled.set()
+                if (asked := self._open.get(message["run"])) is not None:
+                    asked.keep_best = bool(message.get("keep", False))
+                    asked.cancelled.set()
+            case "beat":
+                if (held := self._open.get(message["run"])) is not None:
+                    held.heard = time.monotonic()
             case _:
                 raise ValueError(message["op"])
 
@@ -113,57 +139,80 @@ class Child:
 
     def __init__(self, inbox: Inbox, events: TextIO) -> None:
         self._inbox, self._events = inbox, events
-        self._base: BaseModel | None = None
+        self._base: Base | None = None
+        self._loaded: tuple[Path, str, str] | None = None
 
     def serve(self) -> None:
         """Until the input ends."""
         while (request := self._inbox.next()) is not None:
-            try:
-                end = self._train(request)
-            except Cancelled:
-                end = {"event": "cancelled"}
-            except (EngineError, SpecError) as problem:
-                end = {"event": "failed", "message": str(problem)}
-            except Exception as error:
-                if _is_out_of_memory(error):
-                    end = {"event": "failed", "message": OUT_OF_MEMORY}
-                else:
-                    end = {"event": "errored", "trace": _frames(error)}
+            end = self._end_of(request)
             self._inbox.close(request)
             self._tell(request, **end)
 
+    def _end_of(self, request: Request) -> dict[str, Any]:
+        """One run, from its request to the event that ends it."""
+        try:
+            return self._train(request)
+        except Cancelled:
+            return {"event": "cancelled"}
+        except Abandoned:
+            print(f"run {request.run}: its worker fell silent, so nothing more is written", file=sys.stderr)
+            os._exit(1)
+        except (EngineError, SpecError) as problem:
+            return {"event": "failed", "message": str(problem)}
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                return {"event": "postponed", "message": DISK_FULL, "seconds": DISK_FULL_SECONDS}
+            if _is_out_of_memory(error):
+                return {"event": "failed", "message": OUT_OF_MEMORY}
+            return {"event": "errored", "trace": _frames(error)}
+
     def _train(self, request: Request) -> dict[str, Any]:
-        """One run, from its request to the event that ends it well."""
         start = time.monotonic()
-        _forget_peak()
+        forget_peak()
         spec = TrainingSpec.parse(request.spec)
         request.check()
-        base, loaded_now = self._load(request)
+        base = self._load(request, spec)
         dataset = encode(base, read_lines(request.dataset), spec.max_length)
+        prompts = [
+            encode_prompt(base, prompt["prompt"], prompt.get("context", ()), room=ANSWER_TOKENS)
+            for prompt in request.prompts
+        ]
 
-        def report(event: Started | HeldOut | Step) -> None:
-            more = {"base_loaded_now": loaded_now} if isinstance(event, Started) else {}
-            self._tell(request, event=EVENT_NAMES[type(event)], **dataclasses.asdict(event), **more)
+        def report(event: Event) -> None:
+            self._tell(request, event=EVENT_NAMES[type(event)], **dataclasses.asdict(event))
 
-        adapter = train(base, dataset, spec, report, request.check)
-        written = export(adapter, request.output)
-        seconds = time.monotonic() - start
+        trainer = Trainer(
+            base, dataset, spec, work=request.work, report=report, check=request.check, prompts=prompts
+        )
+        try:
+            trainer.run()
+        except Cancelled:
+            if not request.keep_best or trainer.best_step is None:
+                raise
+            trainer.restore_best()
+            kept = export(trainer.learner, base, spec, request.output)
+            return {"event": "cancelled", **dataclasses.asdict(kept), "best_step": trainer.best_step}
+        request.check()
+        written = export(trainer.learner, base, spec, request.output)
         return {
             "event": "done",
-            "sha256": written.sha256,
-            "bytes": written.bytes,
-            "seconds": seconds,
-            "peak_bytes": _peak_bytes(),
+            **dataclasses.asdict(written),
+            "seconds": time.monotonic() - start,
+            "peak_bytes": peak_bytes(),
+            "best_step": trainer.best_step,
+            "stopped_early": trainer.stopped_early,
         }
 
-    def _load(self, request: Request) -> tuple[BaseModel, bool]:
-        """The base of this run, and whether it had to be read."""
-        if self._base is not None and self._base.is_of(request.base):
-            return self._base, False
+    def _load(self, request: Request, spec: TrainingSpec) -> Base:
+        """The base of this run, read unless it is the one that is loaded, in the way that the run wants."""
+        wanted = (request.base, spec.precision, spec.mode)
+        if self._base is not None and self._loaded == wanted and self._base.is_of(request.base):
+            return self._base
         self._base = None  # before the next is read: two would not fit
         self._tell(request, event="loading")
-        self._base = BaseModel.load(request.base)
-        return self._base, True
+        self._base, self._loaded = load_base(request.base, spec.precision, spec.mode), wanted
+        return self._base
 
     def _tell(self, request: Request, **event: Any) -> None:
         try:
@@ -187,24 +236,6 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     )
-
-
-def _forget_peak() -> None:
-    """Let the process's peak memory count from here on, so that a run's peak is its own (Linux)."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
-
-
-def _peak_bytes() -> int:
-    """The most memory that was resident since `_forget_peak`, as far as the system tells."""
-    try:
-        status = Path("/proc/self/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) * 1024
-    except OSError:
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _die_with_parent() -> None:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from workers.engine.base_model import BaseModel
 from workers.engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from workers.engine.learner import Base
 
 Split = Literal["train", "heldout"]
 
@@ -45,6 +47,10 @@ class Dataset:
     heldout: tuple[Example, ...]
     truncated: int  # examples that were cut at the maximum length, or left out because their prompt fills it
 
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        return self.train + self.heldout
+
 
 def read_lines(path: Path) -> list[Line]:
     """The lines of a dataset file, one JSON object each."""
@@ -52,7 +58,7 @@ def read_lines(path: Path) -> list[Line]:
         return [Line(**json.loads(text)) for text in file if text.strip()]
 
 
-def encode(base: BaseModel, lines: Iterable[Line], max_length: int) -> Dataset:
+def encode(base: Base, lines: Iterable[Line], max_length: int) -> Dataset:
     """Every line as tokens, at most `max_length` (or the base's context) of them each.
 
     A completion that is too long loses its end, and with it the token that ends an answer. Raises EngineError
@@ -79,19 +85,14 @@ def encode(base: BaseModel, lines: Iterable[Line], max_length: int) -> Dataset:
     return Dataset(tuple(splits["train"]), tuple(splits["heldout"]), truncated)
 
 
-def encode_one(
-    base: BaseModel, prompt: str, completion: str, context: Sequence[dict[str, str]] = ()
-) -> Example:
+def encode_one(base: Base, prompt: str, completion: str, context: Sequence[dict[str, str]] = ()) -> Example:
     """A conversation as the base will meet it: the prompt's tokens exactly as when an answer is generated.
 
     The answer is tokenised apart for that reason: joined, its first letters could melt into the prompt's last
     token. Its labels end with the token that ends an answer. Raises EngineError for a base that can't chat.
     """
-    if base.tokenizer.chat_template is None:
-        raise EngineError("The base model has no chat template: choose one that was made for conversations.")
-    question = [*context, {"role": "user", "content": prompt}]
+    question, asked = _asked(base, prompt, context)
     answered = [*question, {"role": "assistant", "content": completion}]
-    asked = str(base.tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=True))
     whole = str(base.tokenizer.apply_chat_template(answered, tokenize=False))
     if not whole.startswith(asked):
         raise EngineError("The base model's chat template rewrites what was asked: choose another base.")
@@ -100,7 +101,24 @@ def encode_one(
     return Example((*prompt_tokens, *_until_stop(answer_tokens, base.stop_tokens)), len(prompt_tokens))
 
 
-def _tokens(base: BaseModel, text: str) -> list[int]:
+def encode_prompt(
+    base: Base, prompt: str, context: Sequence[dict[str, str]] = (), *, room: int = 0
+) -> list[int]:
+    """The tokens behind which an answer is generated; the end of them where they would leave less than `room`
+    tokens of the base's context. Raises EngineError for a base that can't chat."""
+    return _tokens(base, _asked(base, prompt, context)[1])[room - base.context :]
+
+
+def _asked(base: Base, prompt: str, context: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], str]:
+    """What was said before the answer, as messages and as the base reads it."""
+    if base.tokenizer.chat_template is None:
+        raise EngineError("The base model has no chat template: choose one that was made for conversations.")
+    question = [*context, {"role": "user", "content": prompt}]
+    asked = base.tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=True)
+    return question, str(asked)
+
+
+def _tokens(base: Base, text: str) -> list[int]:
     return list(base.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

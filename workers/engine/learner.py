@@ -15,8 +15,10 @@ from transformers import PreTrainedTokenizerBase
 
 from webapp.training.spec import TrainingSpec
 from workers.engine.examples import Example
+from workers.engine.sealed import Sealer
 
 Check = Callable[[], None]
+Progress = Callable[[int, int], None]  # tokens done, of all
 
 
 class Base(Protocol):
@@ -59,6 +61,12 @@ class Learner(Protocol):
 
     def tensors(self) -> dict[str, Tensor]:
         """`{"layers.0.self_attn.q_proj.lora_A": A [rank, in], ...: B [out, rank]}` without gradients."""
+
+    def prepare(
+        self, examples: Sequence[Example], folder: Path, sealer: Sealer, report: Progress, check: Check
+    ) -> None:
+        """Do once what would else be done in every epoch, and keep it, sealed, in `folder`. What is there
+        already from an earlier attempt is not done again."""
 
     def learn(self, examples: Sequence[Example], step: int) -> float:
         """Add to every `.grad` that of the mean loss over all labels of `examples`; returns that loss.
