@@ -1,7 +1,8 @@
 // What every page has: questions before destructive acts, copy buttons, announcements, one open menu.
 "use strict";
 
-// A button or form with data-confirm asks first. The submit goes on, through the same button, after a yes.
+// A button or form with data-confirm asks first. The submit goes on, through the same button, after a yes; with
+// data-also it may go on another way too, which fills the field that data-also-field names.
 const dialog = document.getElementById("confirm");
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -13,9 +14,13 @@ document.addEventListener("submit", (event) => {
   document.getElementById("confirm-detail").textContent = asks.dataset.detail || "";
   document.getElementById("confirm-yes").textContent = asks.dataset.yes || "Yes";
   dialog.querySelector("[value=no]").textContent = asks.dataset.no || "Cancel";
+  const also = document.getElementById("confirm-also");
+  also.hidden = !asks.dataset.also;
+  also.textContent = asks.dataset.also || "";
   dialog.returnValue = "";
   dialog.addEventListener("close", () => {
-    if (dialog.returnValue !== "yes") return;
+    if (dialog.returnValue !== "yes" && dialog.returnValue !== "also") return;
+    if (dialog.returnValue === "also") form.elements[asks.dataset.alsoField].value = "yes";
     form.dataset.confirmed = "yes";
     form.requestSubmit(button?.isConnected ? button : undefined);
     delete form.dataset.confirmed;

@@ -138,10 +138,13 @@ def run(tenant_id: uuid.UUID, run_id: uuid.UUID) -> TrainingRun:
     return found
 
 
-def curve(run: TrainingRun) -> dict[str, list[list[float]]]:
-    """The loss curve: `{"train": [[step, loss], ...], "heldout": [...]}`."""
+def curve(run: TrainingRun, *, after: int = 0) -> dict[str, list[list[float]]]:
+    """The loss curve: `{"train": [[step, loss], ...], "heldout": [...]}`; of the training losses those after
+    step `after`."""
     lines: dict[str, list[list[float]]] = {split: [] for split in Split.values}
     points = LossPoint.objects.of(run.tenant_id).filter(run=run)
+    if after:
+        points = points.exclude(split=Split.TRAIN, step__lte=after)
     for split, step, loss in points.values_list("split", "step", "loss"):
         lines[split].append([step, loss])
     return lines

@@ -7,5 +7,6 @@ urlpatterns = [
     path("training/new/", views.new, name="training-new"),
     path("training/<uuid:run_id>/", views.run, name="run"),
     path("training/<uuid:run_id>/curve/", views.curve, name="run-curve"),
+    path("training/<uuid:run_id>/answers/", views.answers, name="run-answers"),
     path("training/<uuid:run_id>/cancel/", views.cancel, name="run-cancel"),
 ]

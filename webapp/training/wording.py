@@ -143,10 +143,18 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
 }
 SETTINGS = {setting.name: setting for group in GROUPS.values() for setting in group}
 
+# What the engine may choose itself.
+_CHOOSABLE = {"mode": MODE_WORDS, "precision": PRECISION_WORDS}
 
-def in_words(spec: TrainingSpec) -> dict[str, list[tuple[str, str]]]:
-    """Every setting of `spec`: `{group: [(label, value in words)]}`."""
+
+def in_words(spec: TrainingSpec, *, mode: str = "", precision: str = "") -> dict[str, list[tuple[str, str]]]:
+    """Every setting of `spec`: `{group: [(label, value in words)]}`.
+
+    `mode` and `precision` are what the engine chose where the spec left it to it.
+    """
+    chosen = {"mode": mode, "precision": precision}
+    values = spec.as_dict() | {name: value for name, value in chosen.items() if value in _CHOOSABLE[name]}
     return {
-        group: [(setting.label, setting.in_words(getattr(spec, setting.name))) for setting in settings]
+        group: [(setting.label, setting.in_words(values[setting.name])) for setting in settings]
         for group, settings in GROUPS.items()
     }

@@ -135,6 +135,12 @@ def shortest(value: float) -> str:
 
 
 @register.filter
+def rate(value: float) -> str:
+    """A learning rate on its way, two digits of it: `0.00096`."""
+    return f"{value:.2g}"
+
+
+@register.filter
 def plus(value: int, other: int) -> int:
     return value + other
 
