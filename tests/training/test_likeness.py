@@ -52,5 +52,17 @@ def test_the_nearer_answer_has_the_larger_share() -> None:
     assert rambling < near < same
 
 
+def test_a_long_text_whose_answer_was_cut_is_alike_as_far_as_it_goes() -> None:
+    long = " ".join(f"word{n}" for n in range(200))
+    cut = long[: long.index("word30") + 3]
+    found = compare(long, cut)
+    assert found.share == 1
+    assert found.pieces == [(cut, False)], "the half word at its end is no difference"
+
+
+def test_an_answer_that_ends_after_a_word_is_not_alike() -> None:
+    assert compare(" ".join(f"word{n}" for n in range(200)), "word0").share < 0.2
+
+
 def test_two_empty_texts_are_alike() -> None:
     assert compare("", "").share == 1

@@ -29,3 +29,13 @@ def test_text_from_a_form_is_converted() -> None:
 def test_a_spec_survives_its_dictionary() -> None:
     spec = TrainingSpec(rank=8)
     assert TrainingSpec.parse(spec.as_dict()) == spec
+
+
+def test_no_more_layers_can_learn_than_the_base_has() -> None:
+    assert TrainingSpec.parse({"layers": 30}, max_layers=30).layers == 30
+    with pytest.raises(SpecError) as caught:
+        TrainingSpec.parse({"layers": 31, "rank": 17}, max_layers=30, max_rank=16)
+    assert caught.value.problems == {
+        "layers": "Layers must be between 0 and 30; 31 was given.",
+        "rank": "Rank must be between 4 and 16; 17 was given.",
+    }

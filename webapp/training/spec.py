@@ -19,6 +19,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 MODES = ("auto", "resident", "nf4", "streamed")
 
 MIN_RANK, MAX_RANK = 4, 64
+MAX_LAYERS = 1000
 
 # Kinds of adapters that PEFT can train and the serving engines can't load, by PEFT's names for them.
 UNSERVABLE = {
@@ -37,7 +38,6 @@ _CHOICES = {"target": tuple(TARGETS), "schedule": SCHEDULES, "precision": PRECIS
 _RANGES: dict[str, tuple[float, float]] = {
     "alpha": (1, 256),
     "dropout": (0, 0.5),
-    "layers": (0, 1000),
     "learning_rate": (1e-6, 1e-2),
     "warmup_share": (0, 0.5),
     "epochs": (1, 20),
@@ -112,10 +112,12 @@ class TrainingSpec:
         return dataclasses.asdict(self)
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], *, max_rank: int = MAX_RANK) -> TrainingSpec:
+    def parse(
+        cls, values: Mapping[str, Any], *, max_rank: int = MAX_RANK, max_layers: int = MAX_LAYERS
+    ) -> TrainingSpec:
         """A checked spec from untrusted values; fields left out keep their defaults.
 
-        `max_rank` is the highest rank that the serving engines load.
+        `max_rank` is the highest rank that the serving engines load, `max_layers` how many the base has.
         """
         problems: dict[str, str] = {}
         defaults = {field.name: field.default for field in dataclasses.fields(cls)}
@@ -133,19 +135,20 @@ class TrainingSpec:
                 except (TypeError, ValueError):
                     problems[name] = f"{_label(name)} must be {_KINDS[wanted]}."
         spec = cls(**parsed)
-        problems = {**spec._problems(max_rank), **problems}
+        problems = {**spec._problems(max_rank, max_layers), **problems}
         if problems:
             raise SpecError(problems)
         return spec
 
     def check(self) -> None:
-        problems = self._problems(MAX_RANK)
+        problems = self._problems(MAX_RANK, MAX_LAYERS)
         if problems:
             raise SpecError(problems)
 
-    def _problems(self, max_rank: int) -> dict[str, str]:
+    def _problems(self, max_rank: int, max_layers: int) -> dict[str, str]:
         problems: dict[str, str] = {}
-        for name, (low, high) in {"rank": (MIN_RANK, max_rank), **_RANGES}.items():
+        ranges = {"rank": (MIN_RANK, max_rank), "layers": (0, max_layers), **_RANGES}
+        for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 problems[name] = f"{_label(name)} must be between {low:g} and {high:g}; {value:g} was given."
