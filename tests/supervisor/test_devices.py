@@ -74,6 +74,12 @@ def test_a_worker_sees_its_device_and_no_other(words: str, seen: str) -> None:
     assert added["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
+def test_processes_of_one_run_talk_on_the_loopback_alone() -> None:
+    (device,) = parse("0+1")
+    added = environment_of(device, [device], {})
+    assert {added[f"{library}_SOCKET_IFNAME"] for library in ("GLOO", "NCCL")} == {"lo"}
+
+
 def test_with_nothing_said_the_environment_stays_as_it_is() -> None:
     assert environment_of(Device(), [Device()], {"CUDA_VISIBLE_DEVICES": "1"}) == {}
 

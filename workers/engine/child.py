@@ -8,6 +8,8 @@ In:   {"op": "train", "run", "base", "dataset", "spec", "output", "work", "key",
 Out:  loading, preparing, started, heldout, answers, step, checkpoint, notice, and one of done, failed,
       errored, postponed, cancelled; each names its run
 
+Several processes of one run (see ranks.py) all run this: the first alone hears, speaks and writes.
+
 The base model stays loaded from run to run. `work` is a folder that outlives this process: a run whose
 process died goes on from what lies there. `key` (32 bytes in base64) seals what tells a document's text.
 """
@@ -27,23 +29,26 @@ import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from webapp.training.spec import SpecError, TrainingSpec
 from workers.engine.errors import EngineError
-from workers.engine.events import EVENT_NAMES, Event
+from workers.engine.events import EVENT_NAMES, Event, Step
 from workers.engine.examples import encode, encode_prompt, read_lines
-from workers.engine.export import export
+from workers.engine.export import Exported, export
 from workers.engine.learner import Base
 from workers.engine.load import load_base
 from workers.engine.memory import forget_peak, peak_bytes
+from workers.engine.ranks import Ranks
 from workers.engine.sealed import Sealer
 from workers.engine.trainer import ANSWER_TOKENS, FULL, Trainer, Work
 
-OUT_OF_MEMORY = "Training ran out of memory: choose a shorter maximum length or fewer tokens at once, then start it again."
+OUT_OF_MEMORY = (
+    "Training ran out of memory: choose a shorter maximum length or fewer tokens at once, then start again."
+)
 DISK_FULL = "The disk is full: the run goes on by itself once there is room."
 DISK_FULL_SECONDS = 30
-# A worker renews its lease every second, and loses it after 30: who hears nothing stops before another begins.
+# A worker renews its lease every second and loses it after 30: who hears nothing stops before that.
 SILENCE_SECONDS = 25.0
 
 
@@ -64,9 +69,12 @@ class Request:
     output: Path
     work: Work
     prompts: list[dict[str, Any]]
+    message: Mapping[str, Any]  # what it was parsed from
     cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
     keep_best: bool = False
     heard: float | None = None  # when the worker last said that it holds the run; None: it never does
+    ranks: Ranks = dataclasses.field(default_factory=Ranks)
+    agreed: bool = False  # what all of several processes know of `cancelled`
 
     @classmethod
     def parse(cls, message: Mapping[str, Any]) -> Request:
@@ -79,11 +87,17 @@ class Request:
             output=Path(message["output"]),
             work=Work(Path(message["work"]), sealer, message.get("checkpoint_seconds", 30)),
             prompts=message.get("prompts", []),
+            message=message,
         )
+
+    def agree(self) -> None:
+        """Let all processes know at the same step that somebody asked for the end: they end together."""
+        if self.ranks.several:
+            self.agreed, self.keep_best = self.ranks.agree((self.cancelled.is_set(), self.keep_best))
 
     def check(self) -> None:
         """Raises Cancelled, Abandoned."""
-        if self.cancelled.is_set():
+        if self.agreed if self.ranks.several else self.cancelled.is_set():
             raise Cancelled
         if self.heard is not None and time.monotonic() - self.heard > SILENCE_SECONDS:
             raise Abandoned
@@ -137,17 +151,29 @@ class Inbox:
 class Child:
     """Trains one run after the other with one base model, which it keeps."""
 
-    def __init__(self, inbox: Inbox, events: TextIO) -> None:
-        self._inbox, self._events = inbox, events
+    def __init__(self, inbox: Inbox | None, events: TextIO, ranks: Ranks) -> None:
+        """`inbox` is the first process's; the others hear from it."""
+        self._inbox, self._events, self._ranks = inbox, events, ranks
         self._base: Base | None = None
         self._loaded: tuple[Path, str, str] | None = None
 
     def serve(self) -> None:
         """Until the input ends."""
-        while (request := self._inbox.next()) is not None:
+        while (request := self._next()) is not None:
             end = self._end_of(request)
-            self._inbox.close(request)
+            if self._inbox is not None:
+                self._inbox.close(request)
             self._tell(request, **end)
+
+    def _next(self) -> Request | None:
+        """What the first process hears is what all of them train."""
+        request = None if self._inbox is None else self._inbox.next()
+        message = self._ranks.agree(None if request is None else request.message)
+        if request is None and message is not None:
+            request = Request.parse(message)
+        if request is not None:
+            request.ranks = self._ranks
+        return request
 
     def _end_of(self, request: Request) -> dict[str, Any]:
         """One run, from its request to the event that ends it."""
@@ -161,11 +187,19 @@ class Child:
         except (EngineError, SpecError) as problem:
             return {"event": "failed", "message": str(problem)}
         except Exception as error:
+            if self._ranks.several:
+                self._fall(error)
             if isinstance(error, OSError) and error.errno in FULL:
                 return {"event": "postponed", "message": DISK_FULL, "seconds": DISK_FULL_SECONDS}
             if _is_out_of_memory(error):
                 return {"event": "failed", "message": OUT_OF_MEMORY}
             return {"event": "errored", "trace": _frames(error)}
+
+    def _fall(self, error: Exception) -> NoReturn:
+        """The others of several processes wait for this one, which can't go on: the launcher ends them all,
+        and the worker begins anew."""
+        print(f"process {self._ranks.rank} of {self._ranks.count} fell:\n{_frames(error)}", file=sys.stderr)
+        os._exit(1)
 
     def _train(self, request: Request) -> dict[str, Any]:
         start = time.monotonic()
@@ -181,20 +215,21 @@ class Child:
 
         def report(event: Event) -> None:
             self._tell(request, event=EVENT_NAMES[type(event)], **dataclasses.asdict(event))
+            if isinstance(event, Step):
+                request.agree()
 
-        trainer = Trainer(
-            base, dataset, spec, work=request.work, report=report, check=request.check, prompts=prompts
-        )
+        work = dataclasses.replace(request.work, writes=self._ranks.first)
+        trainer = Trainer(base, dataset, spec, work=work, report=report, check=request.check, prompts=prompts)
         try:
             trainer.run()
         except Cancelled:
             if not request.keep_best or trainer.best_step is None:
                 raise
             trainer.restore_best()
-            kept = export(trainer.learner, base, spec, request.output)
+            kept = self._export(trainer, base, spec, request)
             return {"event": "cancelled", **dataclasses.asdict(kept), "best_step": trainer.best_step}
         request.check()
-        written = export(trainer.learner, base, spec, request.output)
+        written = self._export(trainer, base, spec, request)
         return {
             "event": "done",
             **dataclasses.asdict(written),
@@ -211,10 +246,18 @@ class Child:
             return self._base
         self._base = None  # before the next is read: two would not fit
         self._tell(request, event="loading")
-        self._base, self._loaded = load_base(request.base, spec.precision, spec.mode), wanted
+        self._base = load_base(request.base, spec.precision, spec.mode, self._ranks)
+        self._loaded = wanted
         return self._base
 
+    def _export(self, trainer: Trainer, base: Base, spec: TrainingSpec, request: Request) -> Exported:
+        if not self._ranks.first:
+            return Exported("", 0)
+        return export(trainer.learner, base, spec, request.output)
+
     def _tell(self, request: Request, **event: Any) -> None:
+        if not self._ranks.first:
+            return
         try:
             self._events.write(json.dumps({"run": request.run, **event}) + "\n")
             self._events.flush()
@@ -258,7 +301,8 @@ def main() -> None:
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C is the supervisor's to hear: the input's end ends us
     events = _reserve_stdout()
-    Child(Inbox(sys.stdin), events).serve()
+    ranks = Ranks.join()
+    Child(Inbox(sys.stdin) if ranks.first else None, events, ranks).serve()
 
 
 if __name__ == "__main__":

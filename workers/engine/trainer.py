@@ -53,6 +53,7 @@ class Work:
     folder: Path
     sealer: Sealer
     checkpoint_seconds: float = 30.0
+    writes: bool = True  # of several processes of one run only the first
 
 
 class Trainer:
@@ -218,6 +219,8 @@ class Trainer:
         self.stopped_early = bool(patience) and self._journal.worse >= patience
 
     def _save_when_due(self) -> None:
+        if not self._work.writes:
+            return
         due = time.monotonic() - self._saved_at >= self._work.checkpoint_seconds
         if not due and self._journal.step not in self._evaluations:
             return

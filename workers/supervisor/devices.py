@@ -77,6 +77,8 @@ def environment_of(device: Device, beside: Sequence[Device], given: Mapping[str,
             "CUDA_VISIBLE_DEVICES": ",".join(device.gpus),  # nothing: no GPU is seen
             "CUDA_DEVICE_ORDER": given.get("CUDA_DEVICE_ORDER") or "PCI_BUS_ID",  # nvidia-smi's numbers
         }
+    if len(device.gpus) > 1:  # the processes of one run talk to each other, and to nobody outside
+        added |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
     if threads := given.get(THREADS):
         if not re.fullmatch(r"[1-9]\d{0,3}", threads):
             raise StartError(f"{THREADS} says “{threads}”: write a whole number of threads, 1 or more.")
