@@ -9,21 +9,22 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
-from workers.tasks.run_job import JobFailed
 from workers.trainer_command import child_command
 
 Event = dict[str, Any]
-ENDS = ("done", "failed", "errored", "cancelled")
+ENDS = ("done", "failed", "errored", "postponed", "cancelled")
 POLL_SECONDS = 0.2
-DIED = (
-    "Training stopped because its process died, most likely for want of memory. "
-    "Choose a shorter maximum length or a smaller batch, then start it again."
-)
+
+
+class ChildDied(Exception):
+    """The child ended in the middle of a run: killed, out of memory, or because nobody said that its worker
+    still holds the run."""
 
 
 class TrainerProcess:
@@ -31,35 +32,45 @@ class TrainerProcess:
         self._child: subprocess.Popen[str] | None = None
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
 
-    def run(self, request: dict[str, Any]) -> Iterator[Event | None]:
+    def run(self, request: Event) -> Generator[Event | None]:
         """Send a request and yield its events to the last; None now and then, so that the caller can look up.
 
-        Raises JobFailed when the child dies.
+        A run that the caller gives up (it closes the iterator) is ended with its child. Raises ChildDied.
         """
         self._start()
         self._send(request)
-        while True:
-            try:
-                event = self._events.get(timeout=POLL_SECONDS)
-            except queue.Empty:
-                yield None
-                continue
-            if event is None:
+        self.beat(request["run"])
+        ended = False
+        try:
+            while not ended:
+                try:
+                    event = self._events.get(timeout=POLL_SECONDS)
+                except queue.Empty:
+                    yield None
+                    continue
+                if event is None:
+                    raise ChildDied
+                ended = event["event"] in ENDS
+                yield event
+        finally:
+            if not ended:
                 self.stop()
-                raise JobFailed(DIED)
-            if event["run"] != request["run"]:
-                continue  # the tail of a run that was given up
-            yield event
-            if event["event"] in ENDS:
-                return
 
-    def cancel(self, run: str) -> None:
-        self._send({"op": "cancel", "run": run})
+    def cancel(self, run: str, *, keep: bool) -> None:
+        """Ask for the run's end within a step; with `keep` its best adapter so far is written."""
+        self._send({"op": "cancel", "run": run, "keep": keep})
+
+    def beat(self, run: str) -> None:
+        """Tell the child that its worker holds the run: one that hears this no more ends before it writes."""
+        self._send({"op": "beat", "run": run})
 
     def stop(self) -> None:
         """End the child; the next run starts a new one."""
         if self._child is not None:
-            self._child.kill()
+            try:
+                os.killpg(self._child.pid, signal.SIGKILL)  # it leads a session: what it started ends with it
+            except ProcessLookupError:
+                pass
             self._child.wait()
             self._child = None
 
@@ -76,7 +87,7 @@ class TrainerProcess:
         self._events = queue.SimpleQueue()
         threading.Thread(target=_read, args=(self._child, self._events), daemon=True).start()
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: Event) -> None:
         assert self._child is not None and self._child.stdin is not None
         try:
             self._child.stdin.write(json.dumps(message) + "\n")

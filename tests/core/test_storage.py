@@ -51,3 +51,13 @@ def test_a_changed_or_exchanged_file_is_noticed(firm: Firm) -> None:
     default_storage.save(first.name, ContentFile(sealed))
     with pytest.raises(Tampered):
         get(firm, first.name)
+
+
+def test_a_derived_key_is_its_firms_and_its_purposes_own(firm: Firm, other_firm: Firm) -> None:
+    def derived(of: Firm, purpose: str) -> bytes:
+        return storage.derived_key(tenant_id=of.tenant.id, wrapped_key=of.tenant.wrapped_key, purpose=purpose)
+
+    keys = [derived(firm, "one"), derived(firm, "two"), derived(other_firm, "one")]
+    assert {len(key) for key in keys} == {32}
+    assert len(set(keys)) == 3
+    assert derived(firm, "one") == keys[0], "the same each time"

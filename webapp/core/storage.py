@@ -16,6 +16,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -64,6 +66,20 @@ def delete(name: str) -> None:
 def adapter_dir(tenant_id: uuid.UUID, version_id: uuid.UUID) -> Path:
     """Where an adapter version's two files are: a local folder, because engines read adapters from disk."""
     return Path(settings.ADAPTERS_DIR) / str(tenant_id) / str(version_id)
+
+
+def derived_key(*, tenant_id: uuid.UUID, wrapped_key: bytes | memoryview, purpose: str) -> bytes:
+    """A 256-bit key for one purpose of a firm (HKDF, RFC 5869), the same each time.
+
+    No way leads back from it to the firm's own: a process that is handed it can open nothing else.
+    """
+    own = _unwrap(tenant_id, wrapped_key)
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"housestyle {purpose}".encode()).derive(own)
+
+
+def checkpoint_dir(tenant_id: uuid.UUID, run_id: uuid.UUID) -> Path:
+    """Where a training run keeps what it needs to go on after its worker's death: a local folder."""
+    return Path(settings.CHECKPOINTS_DIR) / str(tenant_id) / str(run_id)
 
 
 def _master() -> bytes:

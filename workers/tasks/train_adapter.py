@@ -1,29 +1,57 @@
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
+import base64
+import dataclasses
+import errno
+import logging
 import time
 import uuid
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_ready
 from django.conf import settings
+from django.db import connection
 
 from webapp.adapters import services as adapters
 from webapp.core import storage
+from webapp.core.errors import Unavailable
 from webapp.core.jobs.models import JobKind
+from webapp.core.jobs.services import Claim
 from webapp.core.tenancy import firm_scope
 from webapp.datasets import selectors as datasets
 from webapp.datasets.services import as_line
 from webapp.training import selectors, services
-from webapp.training.models import Phase, TrainingRun
-from workers.tasks.run_job import Held, JobCancelled, JobErrored, JobFailed, Record, run_job
-from workers.trainer_process import Event, TrainerProcess
+from webapp.training.models import TrainingRun
+from workers.tasks.run_job import (
+    AWAY,
+    CancelledWith,
+    Held,
+    JobCancelled,
+    JobErrored,
+    JobFailed,
+    JobPostponed,
+    Record,
+    run_job,
+    stopping,
+)
+from workers.tasks.training_folder import RunFolder, sweep, sweep_one
+from workers.tasks.training_progress import Progress
+from workers.trainer_process import ChildDied, Event, TrainerProcess
 
-# What the page shows is refreshed this often, however quick the steps are.
-REPORT_SECONDS = 0.5
+log = logging.getLogger(__name__)
+
+DIED = (
+    "Training stopped because its process died, most likely for want of memory. "
+    "Choose a shorter maximum length or a smaller batch, then start it again."
+)
+DISK_FULL = "The disk is full: the run goes on by itself once there is room."
+DISK_FULL_SECONDS = 30
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# A child that hears of no renewed lease for so long ends itself (`workers.engine.child`): it did not fail.
+SILENCE_SECONDS = 20.0
 
 # One child per worker, kept from run to run, so that the base model is read once.
 _trainer = TrainerProcess()
@@ -32,10 +60,21 @@ _trainer = TrainerProcess()
 @shared_task(name=JobKind.TRAIN.task)
 def train_adapter() -> None:
     """Train waiting runs, one after the other."""
-    run_job(JobKind.TRAIN, _train)
+    sweep()
+    run_job(JobKind.TRAIN, _train, per_firm=settings.TRAINING_RUNS_PER_FIRM, afterwards=_tidy)
 
 
-def _train(held: Held) -> Record:
+@worker_ready.connect(weak=False)
+def _sweep_at_start(**_: Any) -> None:
+    sweep()
+    connection.close()
+
+
+def _tidy(claim: Claim) -> None:
+    sweep_one(claim.tenant_id, claim.object_id)
+
+
+def _train(held: Held) -> Record | CancelledWith:
     tenant_id = held.claim.tenant_id
     with firm_scope(tenant_id):
         run = selectors.run(tenant_id, held.claim.object_id)
@@ -44,113 +83,118 @@ def _train(held: Held) -> Record:
                 f"“{gone.document.name}” was withdrawn after this run was queued; make a version of the "
                 "dataset without it, and train on that."
             )
-        services.forget_progress(run)
+        prompts = services.fixed_prompts(run.dataset)
         lines = [as_line(example) for example in datasets.examples(run.dataset).iterator()]
-    base = selectors.base_model()
-    if base.revision != run.base_revision:
-        raise JobFailed("The base model was replaced after this run was queued; start it again.")
-
-    version_id = uuid.uuid4()
-    output = storage.adapter_dir(tenant_id, version_id)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    Path(settings.WORK_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.WORK_DIR) as folder:
-        examples = Path(folder) / "examples.jsonl"
-        examples.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        request = {
-            "op": "train",
-            "run": str(run.id),
-            "base": str(base.folder),
-            "dataset": str(examples),
-            "spec": run.spec,
-            "output": str(output),
-        }
-        progress = Progress(run)
-        try:
-            done = _follow(held, request, progress)
-        except BaseException:
-            shutil.rmtree(output, ignore_errors=True)
-            raise
+        key = storage.derived_key(
+            tenant_id=tenant_id, wrapped_key=run.tenant.wrapped_key, purpose=f"training {run.id}"
+        )
+    folder = RunFolder(held.claim)
+    request = {
+        "op": "train",
+        "run": str(run.id),
+        "base": str(_base_of(run).folder),
+        "dataset": str(folder.examples),
+        "spec": run.spec,
+        "output": str(folder.adapter),
+        "work": str(folder.path),
+        "key": base64.b64encode(key).decode(),
+        "prompts": [dataclasses.asdict(prompt) for prompt in prompts],
+        "checkpoint_seconds": settings.CHECKPOINT_SECONDS,
+    }
+    progress = Progress(run, held, prompts)
+    with _postponed_when_full(), folder.in_use(lines):
+        end = _follow(held, request, progress)
+    progress.take_end(end)
+    version_id = uuid.uuid5(
+        run.id, "version"
+    )  # the same for every attempt: what an earlier one left is replaced
 
     def record() -> None:
-        progress.flush()
-        services.record_progress(run, seconds=done["seconds"], peak_bytes=done["peak_bytes"], seconds_left=0)
-        adapters.add_version(run=run, version_id=version_id, sha256=done["sha256"], size=done["bytes"])
+        progress.write()
+        adapters.add_version(run=run, version_id=version_id, sha256=end["sha256"], size=end["bytes"])
+        with _postponed_when_full():
+            folder.publish_adapter(storage.adapter_dir(tenant_id, version_id))
 
-    return record
+    return CancelledWith(record) if end["event"] == "cancelled" else record
 
 
-def _follow(held: Held, request: dict[str, Any], progress: Progress) -> Event:
-    """Pass the trainer's events on until its last; returns the `done` event."""
-    cancelling = False
-    for event in _trainer.run(request):
-        if event is not None:
-            match event["event"]:
-                case "done":
-                    return event
-                case "failed":
-                    raise JobFailed(event["message"])
-                case "cancelled":
-                    raise JobCancelled
-                case "errored":
-                    raise JobErrored(event["trace"])
-                case _:
+def _base_of(run: TrainingRun) -> selectors.BaseModel:
+    try:
+        base = selectors.base_model(run.base_model)
+    except Unavailable as away:
+        raise JobFailed(away.message) from None
+    if base.revision != run.base_revision:
+        raise JobFailed("The base model was replaced after this run was queued; start it again.")
+    return base
+
+
+def _follow(held: Held, request: Event, progress: Progress) -> Event:
+    """Pass the trainer's events on until its last; returns the one that ended the run with an adapter."""
+    run, cancelling, heard = progress.run, False, time.monotonic()
+    try:
+        with closing(_trainer.run(request)) as events:
+            for event in events:
+                if event is None:
+                    progress.write_if_due()
+                elif (end := _end(event)) is not None:
+                    return end
+                else:
                     progress.take(event)
-        if held.lost.is_set():
-            _trainer.stop()
-            held.check()
-        if held.cancelled.is_set() and not cancelling:
-            cancelling = True
-            _trainer.cancel(request["run"])
-    raise AssertionError("the trainer's events end with one of the ends above")
+                if held.lost.is_set():
+                    held.check()
+                if stopping.is_set():
+                    raise JobPostponed
+                if held.beat.is_set():
+                    held.beat.clear()
+                    heard = time.monotonic()
+                    _trainer.beat(request["run"])
+                if held.cancelled.is_set() and not cancelling:
+                    cancelling = _pass_cancel_on(run)
+    except ChildDied:
+        outlived = time.monotonic() - heard < SILENCE_SECONDS
+        if held.cancelled.is_set() and not run.keep_best:
+            raise JobCancelled from None
+        if outlived and held.is_last_attempt:
+            raise JobFailed(DIED) from None
+        raise JobPostponed(counted=outlived) from None
+    raise AssertionError("the trainer's events end with one that ends the run")
 
 
-class Progress:
-    """What the trainer says of itself, kept for the page in one small transaction every half second."""
+def _end(event: Event) -> Event | None:
+    """The event if the run ended with an adapter, None if it goes on."""
+    match event["event"]:
+        case "done":
+            return event
+        case "cancelled" if "sha256" in event:
+            return event
+        case "cancelled":
+            raise JobCancelled
+        case "failed":
+            raise JobFailed(event["message"])
+        case "postponed":
+            raise JobPostponed(event["message"], seconds=event["seconds"])
+        case "errored":
+            raise JobErrored(event["trace"])
+    return None
 
-    def __init__(self, run: TrainingRun) -> None:
-        self.run = run
-        self._fields: dict[str, Any] = {}
-        self._points: list[tuple[str, int, float]] = []
-        self._written = 0.0
 
-    def take(self, event: Event) -> None:
-        match event["event"]:
-            case "loading":
-                self._fields["phase"] = Phase.LOADING
-            case "started":
-                self._fields.update(
-                    phase=Phase.BEFORE,
-                    steps=event["steps"],
-                    trainable_parameters=event["trainable_parameters"],
-                    frozen_parameters=event["frozen_parameters"],
-                    train_tokens=event["train_tokens"],
-                    truncated_examples=event["truncated_examples"],
-                )
-            case "heldout":
-                before = event["step"] == 0
-                self._fields["heldout_before" if before else "heldout_after"] = event["loss"]
-                self._fields["phase"] = Phase.TRAINING if before else Phase.SAVING
-                self._points.append(("heldout", event["step"], event["loss"]))
-            case "step":
-                self._fields.update(
-                    phase=Phase.TRAINING if event["step"] < event["steps"] else Phase.SAVING,
-                    step=event["step"],
-                    steps=event["steps"],
-                    learning_rate=event["learning_rate"],
-                    tokens_per_s=event["tokens_per_s"],
-                    seconds_left=event["seconds_left"],
-                )
-                self._points.append(("train", event["step"], event["loss"]))
-        if time.monotonic() - self._written >= REPORT_SECONDS or event["event"] != "step":
-            with firm_scope(self.run.tenant_id):
-                self.flush()
+def _pass_cancel_on(run: TrainingRun) -> bool:
+    """Tell the trainer; False where the database is away, which knows what the person wants kept."""
+    try:
+        with firm_scope(run.tenant_id):
+            run.refresh_from_db(fields=["keep_best"])
+    except AWAY:
+        connection.close()
+        return False
+    _trainer.cancel(str(run.id), keep=run.keep_best)
+    return True
 
-    def flush(self) -> None:
-        """Write what has gathered, in the caller's transaction."""
-        if self._points:
-            services.record_losses(self.run, self._points)
-        if self._fields:
-            services.record_progress(self.run, **self._fields)
-        self._points, self._fields = [], {}
-        self._written = time.monotonic()
+
+@contextmanager
+def _postponed_when_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise JobPostponed(DISK_FULL, seconds=DISK_FULL_SECONDS) from None

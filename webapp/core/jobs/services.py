@@ -34,7 +34,7 @@ class Claim:
     object_id: uuid.UUID
     kind: JobKind
     epoch: int
-    attempts: int  # claims since the job last got on, this one included
+    attempts: int = 1  # claims since the job last got on, this one included
 
 
 class LeaseLost(Exception):
