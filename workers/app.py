@@ -9,6 +9,7 @@ django.setup()
 from workers.tasks import (  # noqa: E402  # needs Django
     build_dataset,
     extract_document,
+    measure_device,
     relay,
     render_pages,
     scan_document,
@@ -19,6 +20,7 @@ __all__ = [
     "app",
     "build_dataset",
     "extract_document",
+    "measure_device",
     "relay",
     "render_pages",
     "scan_document",

@@ -106,16 +106,18 @@ def _weights(plan: Plan) -> float:
     return shape.layers * layer * size + ends
 
 
-def _saved(shape: Shape, *, fast: bool) -> int:
+def _saved(plan: Plan) -> float:
     """Numbers of a row that a layer keeps for its backward pass."""
-    queries = shape.heads * shape.head_dim
-    keys = shape.kv_heads * shape.head_dim
-    if not fast:
+    shape = plan.shape
+    queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    if not plan.is_fast:
         # Autograd keeps both sides of every norm and product, and keys and values repeated for all heads.
         return 8 * shape.hidden + 5 * queries + 2 * keys + 4 * shape.intermediate
     # x and r of either norm; q, k and v; what attention gave, twice (by head and by row), with its
     # logarithms of sums; gate and up.
-    return 2 * (shape.hidden + 1) + queries + 2 * keys + 2 * queries + shape.heads + 2 * shape.intermediate
+    kept = 2 * (shape.hidden + 1) + queries + 2 * keys + 2 * queries + shape.heads + 2 * shape.intermediate
+    # Behind a shared beginning, keys and values are joined for every example, and attention has a mask.
+    return kept + (2 * keys + plan.work.mean if plan.work.shared else 0)
 
 
 def _passing(shape: Shape) -> int:
@@ -127,10 +129,14 @@ def _passing(shape: Shape) -> int:
 def _activations(plan: Plan) -> float:
     """Numbers that forward and backward keep at their fullest moment."""
     rows, shape = plan.work.rows(plan.spec), plan.shape
-    saved = _saved(shape, fast=plan.is_fast)
+    passing = rows * _passing(shape)
     if plan.streamed:  # one layer's, and what every layer read
-        return rows * (saved + _passing(shape) + (plan.learning_layers + 1) * shape.hidden)
-    return rows * (plan.learning_layers * saved + _passing(shape))
+        return rows * (_saved(plan) + (plan.learning_layers + 1) * shape.hidden) + passing
+    kept = rows * plan.learning_layers * _saved(plan)
+    if plan.is_fast:  # in the last layer, only rows that predict a label go on behind attention
+        queries = shape.heads * shape.head_dim
+        kept -= rows * (1 - plan.label_share) * (queries + shape.hidden + 2 * shape.intermediate)
+    return kept + passing
 
 
 def _logit_numbers(plan: Plan) -> float:
