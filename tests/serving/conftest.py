@@ -29,6 +29,12 @@ def adapters(tiny_model: Path, adapters_root: Path) -> dict[str, Path]:
         "rank-16": {"rank": 16},
         "rank-64": {"rank": 64, "targets": ("o_proj", "up_proj", "down_proj")},
         "rank-8-rs": {"rank": 8, "targets": ("k_proj", "gate_proj"), "use_rslora": True},
+        "top-layer": {
+            "rank": 8,
+            "layers_to_transform": [1],
+            "layers_pattern": ["layers"],
+            "lora_dropout": 0.1,
+        },
     }
     return {
         name: make_adapter(tiny_model, adapters_root / name, seed=seed, **settings)  # type: ignore[arg-type]

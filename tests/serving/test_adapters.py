@@ -81,6 +81,18 @@ def test_it_refuses_weights_of_another_rank_than_they_say(engine: RunningEngine,
     assert "does not fit the rank" in refused(engine, copied)
 
 
+def test_it_refuses_weights_of_layers_that_are_not_listed(engine: RunningEngine, copied: Path) -> None:
+    """PEFT would leave those out, and answer otherwise than this engine."""
+    configure(copied, layers_to_transform=[1])
+    assert "not listed in layers_to_transform: base_model.model.model.layers.0." in refused(engine, copied)
+
+
+@pytest.mark.parametrize("layers", ["all", [0, "1"], [True], {"0": 1}])
+def test_it_refuses_layers_that_are_no_numbers(engine: RunningEngine, copied: Path, layers: Any) -> None:
+    configure(copied, layers_to_transform=layers)
+    assert "a list of whole numbers" in refused(engine, copied)
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_it_refuses_numbers_that_are_not_finite(engine: RunningEngine, copied: Path, number: float) -> None:
     reweigh(copied, lambda tensors: tensors[Q_PROJ_A][3].fill_(number))

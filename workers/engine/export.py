@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from peft import LoraConfig
 from safetensors.torch import save_file
 
-from workers.engine.adapter import Adapter
+from webapp.training.spec import TrainingSpec
 from workers.engine.files import sha256_of, whole_folder
+from workers.engine.learner import Base, Learner
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+LLAMA_PREFIX, LLAMA_LAYERS = "model.", "layers"
 
 
 @dataclass(frozen=True)
@@ -22,23 +24,48 @@ class Exported:
     bytes: int  # of the weights file
 
 
-def export(adapter: Adapter, folder: Path) -> Exported:
-    """Write `adapter` to `folder`, which appears whole or not at all. Raises FileExistsError."""
-    spec = adapter.spec
+@runtime_checkable
+class OwnNames(Protocol):
+    """A learner of a model whose layers are not called as a Llama's are."""
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the names of `tensors()` in the model: `model.` in a Llama."""
+
+    @property
+    def layers_pattern(self) -> str:
+        """The name of the stack of decoder layers: `layers` in a Llama."""
+
+    @property
+    def target_modules(self) -> list[str]:
+        """Endings of names, by which PEFT finds what learns and nothing else."""
+
+
+def export(learner: Learner, base: Base, spec: TrainingSpec, folder: Path) -> Exported:
+    """Write the adapter to `folder`, which appears whole or not at all. Raises FileExistsError."""
+    prefix, pattern, targets = LLAMA_PREFIX, LLAMA_LAYERS, list(spec.target_modules)
+    if isinstance(learner, OwnNames):
+        prefix, pattern, targets = learner.prefix, learner.layers_pattern, learner.target_modules
+    tensors = {
+        f"base_model.model.{prefix}{name}.weight": tensor.cpu().contiguous()
+        for name, tensor in learner.tensors().items()
+    }
+    layers = sorted({int(name.removeprefix(f"{pattern}.").split(".")[0]) for name in learner.tensors()})
+    only_the_top = layers[0] > 0  # PEFT wants the layers listed, and for all of them no list
     settings = LoraConfig(
         r=spec.rank,
         lora_alpha=int(spec.alpha) if spec.alpha.is_integer() else spec.alpha,  # type: ignore[arg-type]
-        target_modules=list(spec.target_modules),
+        lora_dropout=spec.dropout,
+        use_rslora=spec.rslora,
+        target_modules=targets,
+        layers_to_transform=layers if only_the_top else None,
+        layers_pattern=[pattern] if only_the_top else None,
         task_type="CAUSAL_LM",
-        base_model_name_or_path=adapter.base.name,  # a name: the folder it lies in is nobody's business
+        base_model_name_or_path=base.name,  # a name: the folder it lies in is nobody's business
         inference_mode=True,
     )
     config: dict[str, Any] = settings.to_dict()  # type: ignore[no-untyped-call]
     config["target_modules"] = sorted(config["target_modules"])  # a set, which would change place run by run
-    tensors = {
-        f"base_model.model.model.{name}.weight": tensor.contiguous()
-        for name, tensor in adapter.tensors().items()
-    }
     with whole_folder(folder) as beside:
         (beside / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True), "utf-8")
         save_file(tensors, beside / WEIGHTS, metadata={"format": "pt"})

@@ -33,10 +33,13 @@ _NAMED_AT_MOST = 5  # tensors listed by name in one problem
 
 # Settings that change no answer, whatever they say; `target_modules` and the numbers are read apart.
 _WITHOUT_EFFECT = {
-    "auto_mapping", "base_model_name_or_path", "inference_mode", "layers_pattern", "layers_to_transform",
+    "auto_mapping", "base_model_name_or_path", "inference_mode", "layers_pattern",
     "lora_dropout", "megatron_core", "peft_version", "qalora_group_size", "revision", "task_type",
 }  # fmt: skip
-_READ = {"peft_type", "r", "lora_alpha", "use_rslora", "target_modules", "init_lora_weights", "bias"}
+_READ = {
+    "peft_type", "r", "lora_alpha", "use_rslora", "target_modules", "layers_to_transform",
+    "init_lora_weights", "bias",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class _Settings:
     rank: int | None
     scaling: float
     targets: frozenset[str] | None
+    layers: frozenset[int] | None  # None for all of them
 
 
 def read_adapter(folder: Path, config: LlamaConfig) -> AdapterWeights:
@@ -100,7 +104,7 @@ def _read_settings(path: Path, problems: list[str]) -> _Settings:
             raise ValueError
     except (ValueError, RecursionError):
         problems.append(f"{CONFIG} is not a JSON object.")
-        return _Settings(None, 0.0, None)
+        return _Settings(None, 0.0, None, None)
     if values.get("peft_type") != "LORA":
         problems.append("The adapter is not of the kind LORA.")
     if values.get("bias", "none") != "none":
@@ -113,7 +117,7 @@ def _read_settings(path: Path, problems: list[str]) -> _Settings:
     rank, targets = _rank(values, problems), _targets(values, problems)
     alpha = _alpha(values, problems)
     divisor = math.sqrt(rank or 1) if values.get("use_rslora") is True else rank or 1
-    return _Settings(rank, alpha / divisor, targets)
+    return _Settings(rank, alpha / divisor, targets, _layers(values, problems))
 
 
 def _rank(values: dict[str, Any], problems: list[str]) -> int | None:
@@ -138,6 +142,18 @@ def _targets(values: dict[str, Any], problems: list[str]) -> frozenset[str] | No
     if isinstance(targets, list) and targets and all(isinstance(target, str) for target in targets):
         return frozenset(targets)
     problems.append("The target modules must be a list of names.")
+    return None
+
+
+def _layers(values: dict[str, Any], problems: list[str]) -> frozenset[int] | None:
+    """The layers that are changed, where not all are: PEFT writes the topmost ones as a list."""
+    layers = values.get("layers_to_transform")
+    if layers is None:
+        return None
+    listed = layers if isinstance(layers, list) else [layers]
+    if all(type(layer) is int for layer in listed):
+        return frozenset(listed)
+    problems.append("The layers (layers_to_transform) must be a list of whole numbers.")
     return None
 
 
@@ -177,7 +193,7 @@ def _read_header(data: bytes, problems: list[str]) -> dict[str, Any]:
 def _tensor_problems(header: dict[str, Any], config: LlamaConfig, settings: _Settings) -> list[str]:
     """What is wrong with names, pairs, dtypes and shapes, as the file describes its tensors."""
     shapes = config.linear_shapes()
-    strange, alone, dtypes, sizes, unnamed = [], [], [], [], set()
+    strange, alone, dtypes, sizes, unnamed, unlisted = [], [], [], [], set(), []
     for name, entry in header.items():
         match = _TENSOR.fullmatch(name)
         if match is None or match[2] not in shapes or int(match[1]) >= config.layers:
@@ -194,12 +210,15 @@ def _tensor_problems(header: dict[str, Any], config: LlamaConfig, settings: _Set
         module = match[2].rpartition(".")[2]
         if settings.targets is not None and module not in settings.targets:
             unnamed.add(module)
+        if settings.layers is not None and int(match[1]) not in settings.layers:
+            unlisted.append(name)
     found = (
         (strange, "Tensors that fit no linear layer of the base model: {}."),
         (alone, "Tensors whose other half (A or B) is missing: {}."),
         (dtypes, "Tensors that are not fp32, fp16 or bf16: {}."),
         (sizes, "Tensors whose shape does not fit the rank and the base model: {}."),
         (sorted(unnamed), "Modules that are changed but not named in target_modules: {}."),
+        (unlisted, "Tensors of layers that are not listed in layers_to_transform: {}."),
     )
     return [problem.format(_some(names)) for names, problem in found if names]
 
