@@ -33,10 +33,10 @@ def describe(base: Path, work: Path) -> dict[str, str | int | float]:
     kind = default_device()
     host = host_memory()
     if kind == "cuda":  # not run by the tests: their machines have no GPU
-        card = torch.cuda.get_device_properties(0)
-        name, memory = f"{card.name}, {torch.cuda.device_count()} of them", card.total_memory
-        if torch.cuda.device_count() == 1:
-            name = card.name
+        card, count = torch.cuda.get_device_properties(0), torch.cuda.device_count()
+        # A worker that sees several spreads the frozen weights over them (workers/engine/general/sharded.py).
+        name = card.name if count == 1 else f"{card.name}, {count} of them"
+        memory = count * card.total_memory
     else:
         name, memory = f"{processor()}, {torch.get_num_threads()} threads", host
     return {
