@@ -1,8 +1,8 @@
 """Pages a second and words recovered, beside pypdf, pdfplumber and markitdown on the same files.
 
-Each tool reads all files some times over in a process of its own, the peers in an environment of their own,
-`.venv-peers`; what counts is the median. Ours is `workers.extraction.extract` with all its checks, as the
-reading child runs it, without the child's start.
+Each tool reads all files some times over in a process of its own, the peers in an environment of their own;
+what counts is the median. Ours is `workers.extraction.extract` with all its checks, as the reading child runs
+it, without the child's start.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 
 import pypdfium2
 
+from benchmarks.peers import peers_python
 from benchmarks.product import ROOT
 
 PEERS = ("pypdf", "pdfplumber", "markitdown")
 OURS = "housestyle"
 PACKAGES = ("pypdf==7.1.0", "pdfplumber==0.11.10", "markitdown[pdf]==0.1.8")
-ENVIRONMENT = ROOT / ".venv-peers"
 SAMPLES = ROOT.parent / "shared" / "samples"
 # The third born-digital sample is left out: pdfminer, on which two of the peers stand, does not open it.
 BORN_DIGITAL = ("scotus/tarrant-v-herrmann.pdf", "circuit/calvary-chapel-v-mills.pdf")
@@ -46,8 +46,8 @@ def measure(files: Sequence[Path], references: dict[Path, str]) -> list[Reading]
     """Every tool on every file, ours first. A file without a reference is measured against the words that
     two of the peers agree on, running heads, stamps and page numbers among them, which ours leaves out on
     purpose; it does not count for `words_recovered`."""
-    _install_peers()
-    outcomes = {OURS: _ours(files), **{tool: _peer(tool, files) for tool in PEERS}}
+    python = peers_python("documents", PACKAGES)
+    outcomes = {OURS: _ours(files), **{tool: _peer(python, tool, files) for tool in PEERS}}
     pages = sum(len(pypdfium2.PdfDocument(path)) for path in files)
     readings = []
     known = {path: _words(text) for path, text in references.items()}
@@ -75,9 +75,9 @@ def _ours(files: Sequence[Path]) -> tuple[list[float], dict[str, str]]:
     return _said(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
 
 
-def _peer(tool: str, files: Sequence[Path]) -> tuple[list[float], dict[str, str]]:
+def _peer(python: Path, tool: str, files: Sequence[Path]) -> tuple[list[float], dict[str, str]]:
     script = ROOT / "benchmarks" / "peer.py"
-    command = [str(ENVIRONMENT / "bin" / "python"), str(script), tool, str(REPETITIONS), *map(str, files)]
+    command = [str(python), str(script), tool, str(REPETITIONS), *map(str, files)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return _said(done.stdout)
 
@@ -94,18 +94,6 @@ def _joined(text: str) -> str:
 
 def _words(text: str) -> Counter[str]:
     return Counter(re.findall(r"\w+", text.casefold()))
-
-
-def _install_peers() -> None:
-    """The peers' environment, made once; another list of packages makes it anew."""
-    mark = ENVIRONMENT / "installed"
-    if mark.exists() and mark.read_text().split() == list(PACKAGES):
-        return
-    print(f"Installing {', '.join(PACKAGES)} into {ENVIRONMENT.name}", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
-    pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", *PACKAGES]
-    subprocess.run(pip, check=True)
-    mark.write_text(" ".join(PACKAGES))
 
 
 def _read_all(repetitions: int, paths: Sequence[str]) -> None:
