@@ -43,7 +43,7 @@
   }
 
   function draw() {
-    if (!shown) return;
+    if (!shown?.train.length && !shown?.heldout.length) return; // before there is a point there is nothing to see
     chart?.destroy();
     chart = new uPlot(options(shown), columns(shown), plot);
   }

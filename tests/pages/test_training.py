@@ -132,7 +132,7 @@ def test_a_running_run_says_all_that_is_known_of_it(firm: Firm, signed_in: SignI
         "Time left: about 12 minutes",
         "Saved up to step 1,200: nothing before it can be lost.",
         "So far the held-out loss fell from 2.64 to 1.71",
-        "best at step 1,000",
+        "at step 1,000",
         "0.00096",
         "217",
         "3.0\xa0GB",
@@ -237,7 +237,7 @@ def test_the_answers_show_the_style_arrive(firm: Firm, signed_in: SignIn) -> Non
     before, after = (articles[0].index(words) for words in ("Before training", "After step 40"))
     folded = articles[0].index("1 answer in between")
     assert before < folded < articles[0].index("After step 20") < after
-    assert articles[0].count("<mark>") == 1 and "<mark> US</mark>" in articles[0]
+    assert articles[0].count("<mark>") == 1 and "<mark>US</mark>" in articles[0]
     assert "100% as the house" in articles[0][after:] and "the best so far" in articles[0][after:]
     assert "Restyle it." in articles[2] and "Passage 2" in articles[2]
 
@@ -276,7 +276,7 @@ def test_the_best_so_far_is_offered_once_there_is_one(firm: Firm, signed_in: Sig
     with tenant_scope(firm.tenant.id):
         services.record_progress(run, step=44, steps=100, best_step=40)
     page = client.get(url).content.decode()
-    assert 'data-also="Keep the best so far"' in page and "Its best so far is that of step 40" in page
+    assert 'data-also="Stop, keep the best"' in page and "Its best so far is that of step 40" in page
     said = words(client.post(f"{url}cancel/", {"keep_best": "yes"}, follow=True))
     assert "its best so far is kept" in said
     assert "It stops within one step and keeps the best so far." in said

@@ -15,7 +15,7 @@ def test_what_the_house_wrote_is_wholly_alike_and_unmarked() -> None:
 
 def test_only_the_words_that_differ_are_marked() -> None:
     found = compare(HOUSE, "See Brown v. Board of Education, 347 US 483, 495 (1954).")
-    assert [text.strip() for text, differs in found.pieces if differs] == ["US"]
+    assert [text for text, differs in found.pieces if differs] == ["US"]
     assert 0.8 < found.share < 1
 
 
@@ -58,6 +58,13 @@ def test_a_long_text_whose_answer_was_cut_is_alike_as_far_as_it_goes() -> None:
     found = compare(long, cut)
     assert found.share == 1
     assert found.pieces == [(cut, False)], "the half word at its end is no difference"
+
+
+def test_an_answer_of_fewer_words_is_held_against_all_that_it_reaches() -> None:
+    found = compare(
+        HOUSE + " It is so ordered.", "See Brown v. Board of Education, 347 US 483, 495 (1954). It is so"
+    )
+    assert [text for text, differs in found.pieces if differs] == ["US"]
 
 
 def test_an_answer_that_ends_after_a_word_is_not_alike() -> None:

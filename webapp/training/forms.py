@@ -65,7 +65,8 @@ class RunForm(forms.Form):
             words = setting.in_words(getattr(spec, setting.name))
             field = self.fields[setting.name]
             if setting.choices:
-                field.widget.choices = [("", f"As the preset: {words}"), *setting.choices.items()]  # type: ignore[attr-defined]
+                short = words.partition(":")[0]
+                field.widget.choices = [("", f"{short} (the preset's)"), *setting.choices.items()]  # type: ignore[attr-defined]
             elif not setting.is_switch:
                 field.widget.attrs["placeholder"] = words
 
