@@ -22,29 +22,31 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jin
 EMBEDDING_SCALE = 0.25
 
 
-def make_tiny_model(folder: Path, tokenizer_from: Path, seed: int = 0, layers: int = 2) -> Path:
+def make_tiny_model(
+    folder: Path, tokenizer_from: Path, seed: int = 0, layers: int = 2, scale: int = 1
+) -> Path:
     """Write a random Llama (grouped queries, tied embeddings) as a prepared base; returns `folder`.
 
-    The same seed gives the same bytes.
+    The same seed gives the same bytes. `scale` multiplies every width.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in TOKENIZER_FILES:
         shutil.copyfile(tokenizer_from / name, folder / name)
     like: dict[str, Any] = json.loads((tokenizer_from / "config.json").read_text())
     sizes = {
-        "hidden_size": HIDDEN,
+        "hidden_size": HIDDEN * scale,
         "num_hidden_layers": layers,
-        "num_attention_heads": HEADS,
-        "num_key_value_heads": KV_HEADS,
+        "num_attention_heads": HEADS * scale,
+        "num_key_value_heads": KV_HEADS * scale,
         "head_dim": HEAD_DIM,
-        "intermediate_size": INTERMEDIATE,
+        "intermediate_size": INTERMEDIATE * scale,
         "max_position_embeddings": 2048,
         "tie_word_embeddings": True,
         "_model_name_or_path": "tiny-llama",
     }
     _write_json(folder / "config.json", like | sizes)
     weights = folder / "model.safetensors"
-    save_file(_random_weights(like["vocab_size"], layers, seed), weights, metadata={"format": "pt"})
+    save_file(_random_weights(like["vocab_size"], layers, seed, scale), weights, metadata={"format": "pt"})
     about = {
         "name": "tiny-llama",
         "source": f"random numbers of seed {seed}",
@@ -56,33 +58,34 @@ def make_tiny_model(folder: Path, tokenizer_from: Path, seed: int = 0, layers: i
     return folder
 
 
-def _random_weights(vocabulary: int, layers: int, seed: int) -> dict[str, np.ndarray[Any, Any]]:
+def _random_weights(vocabulary: int, layers: int, seed: int, scale: int) -> dict[str, np.ndarray[Any, Any]]:
     random = np.random.default_rng(seed)
 
     def matrix(rows: int, columns: int, scale: float | None = None) -> np.ndarray[Any, Any]:
         values = random.standard_normal((rows, columns), dtype=np.float32)
         return values * np.float32(columns**-0.5 if scale is None else scale)
 
-    queries, keys = HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM
-    weights = {"model.embed_tokens.weight": matrix(vocabulary, HIDDEN, EMBEDDING_SCALE)}
+    hidden, wide = HIDDEN * scale, INTERMEDIATE * scale
+    queries, keys = HEADS * HEAD_DIM * scale, KV_HEADS * HEAD_DIM * scale
+    weights = {"model.embed_tokens.weight": matrix(vocabulary, hidden, EMBEDDING_SCALE)}
     for index in range(layers):
         layer = {
-            "self_attn.q_proj": matrix(queries, HIDDEN),
-            "self_attn.k_proj": matrix(keys, HIDDEN),
-            "self_attn.v_proj": matrix(keys, HIDDEN),
-            "self_attn.o_proj": matrix(HIDDEN, queries),
-            "mlp.gate_proj": matrix(INTERMEDIATE, HIDDEN),
-            "mlp.up_proj": matrix(INTERMEDIATE, HIDDEN),
-            "mlp.down_proj": matrix(HIDDEN, INTERMEDIATE),
-            "input_layernorm": _near_one(random),
-            "post_attention_layernorm": _near_one(random),
+            "self_attn.q_proj": matrix(queries, hidden),
+            "self_attn.k_proj": matrix(keys, hidden),
+            "self_attn.v_proj": matrix(keys, hidden),
+            "self_attn.o_proj": matrix(hidden, queries),
+            "mlp.gate_proj": matrix(wide, hidden),
+            "mlp.up_proj": matrix(wide, hidden),
+            "mlp.down_proj": matrix(hidden, wide),
+            "input_layernorm": _near_one(random, hidden),
+            "post_attention_layernorm": _near_one(random, hidden),
         }
         weights |= {f"model.layers.{index}.{name}.weight": values for name, values in layer.items()}
-    return weights | {"model.norm.weight": _near_one(random)}
+    return weights | {"model.norm.weight": _near_one(random, hidden)}
 
 
-def _near_one(random: np.random.Generator) -> np.ndarray[Any, Any]:
-    return np.float32(1) + random.standard_normal(HIDDEN, dtype=np.float32) * np.float32(0.1)
+def _near_one(random: np.random.Generator, count: int) -> np.ndarray[Any, Any]:
+    return np.float32(1) + random.standard_normal(count, dtype=np.float32) * np.float32(0.1)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

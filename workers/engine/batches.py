@@ -56,8 +56,7 @@ class Batch:
 
 
 def _shared(examples: Sequence[Example]) -> int:
-    """How many tokens all examples begin with; every example keeps a row of its own, which is its first label's
-    or stands before it."""
+    """How many tokens all examples begin with, such that each keeps the row that its first label needs."""
     if len(examples) == 1:
         return 0
     most = min(example.prompt_length for example in examples) - 1

@@ -23,7 +23,7 @@ class Layers(Protocol):
 def greedy(
     base: BaseModel, layers: Layers, prompts: Sequence[Sequence[int]], most: int, check: Check
 ) -> list[list[int]]:
-    """The likeliest token after each prompt, again and again: at most `most`, without the one that ends it."""
+    """The likeliest tokens after each prompt, at most `most` of them, without the one that ends an answer."""
     sequences = [_Sequence(base, prompt) for prompt in prompts]
     for _ in range(most):
         check()

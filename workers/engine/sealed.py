@@ -12,7 +12,7 @@ NONCE_BYTES = 12
 
 
 class Sealer:
-    """Writes and reads sealed files. A file's purpose is authenticated with it: it can't stand in for another."""
+    """Writes and reads sealed files. A file's purpose is authenticated: it can't stand in for another."""
 
     def __init__(self, key: bytes) -> None:
         """`key` has 32 bytes."""
