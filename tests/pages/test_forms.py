@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
+import shutil
 import uuid
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from django.test import Client
 
 from tests.conftest import Firm
 from tests.factories import ready_dataset, ready_document
+from tests.models import tiny_model_folder
 from webapp.core.tenancy import tenant_scope
 from webapp.datasets import selectors as datasets
 from webapp.tenants import selectors as tenants
+from webapp.training import selectors as training
+from webapp.training.wording import SETTINGS
 
 SignIn = Callable[..., Client]
 
@@ -98,6 +106,103 @@ def test_a_training_form_shows_every_problem_at_once_and_keeps_what_was_written(
     assert "Epochs must be a whole number." in page
     assert 'value="My Briefs!"' in page
     assert '<details class="advanced" open>' in page
+
+
+def placeholder(page: str, name: str) -> str:
+    """What stands in grey in a blank field."""
+    (field,) = re.findall(rf'<input[^>]*name="{name}"[^>]*>', page)
+    return html.unescape(re.findall(r'placeholder="([^"]*)"', field)[0])
+
+
+def test_a_blank_setting_shows_what_the_chosen_preset_has_there(
+    firm: Firm, signed_in: SignIn, settings: Any
+) -> None:
+    settings.BASE_MODEL_DIR = tiny_model_folder()
+    ready_dataset(firm)
+    client = signed_in(firm.alice)
+    quick = client.get("/training/new/?preset=quick").content.decode()
+    thorough = client.get("/training/new/?preset=thorough").content.decode()
+    assert [placeholder(page, "rank") for page in (quick, thorough)] == ["16", "32"]
+    assert [placeholder(page, "layers") for page in (quick, thorough)] == ["1", "All"]
+    assert [placeholder(page, "patience") for page in (quick, thorough)] == ["Never ends early", "4"]
+    assert "Cosine (the preset" in quick
+
+
+def test_every_setting_has_a_field_and_keeps_what_was_written_when_the_form_is_asked_for_again(
+    firm: Firm, signed_in: SignIn
+) -> None:
+    ready_dataset(firm)
+    written = {
+        "rank": "8",
+        "alpha": "12",
+        "rslora": "on",
+        "dropout": "0.1",
+        "target": "attention",
+        "schedule": "linear",
+        "preset": "balanced",
+        "adapter_name": "mine",
+    }
+    page = signed_in(firm.alice).get("/training/new/", written).content.decode()
+    for name in SETTINGS:
+        assert f'name="{name}"' in page, name
+    assert re.search(r'name="rank" value="8"', page) and re.search(r'name="alpha" value="12"', page)
+    assert re.search(r'<option value="attention" selected>', page)
+    assert re.search(r'<option value="linear" selected>', page)
+    assert re.search(r'<input[^>]*name="rslora"[^>]*checked', page)
+    assert re.search(r'value="balanced" checked', page)
+    assert 'value="mine"' in page and '<details class="advanced" open>' in page
+
+
+def test_what_is_written_overrides_the_preset_and_a_blank_keeps_it(
+    firm: Firm, signed_in: SignIn, settings: Any
+) -> None:
+    settings.BASE_MODEL_DIR = tiny_model_folder()
+    form = {
+        "dataset": ready_dataset(firm).id,
+        "adapter_name": "briefs",
+        "preset": "thorough",
+        "rank": " 8 ",
+        "rslora": "on",
+        "schedule": "linear",
+        "dropout": "",
+    }
+    answer = signed_in(firm.alice).post("/training/new/", form)
+    assert answer.status_code == 302, words_of(answer)
+    with tenant_scope(firm.tenant.id):
+        spec = training.runs(firm.tenant.id).get().training_spec
+    assert (spec.rank, spec.rslora, spec.schedule) == (8, True, "linear")
+    assert (spec.alpha, spec.dropout, spec.epochs, spec.layers) == (64.0, 0.0, 3, 0)
+
+
+def test_a_preset_that_does_not_exist_is_said_at_its_field(firm: Firm, signed_in: SignIn) -> None:
+    form = {"dataset": ready_dataset(firm).id, "adapter_name": "briefs", "preset": "heroic"}
+    answer = signed_in(firm.alice).post("/training/new/", form)
+    assert "Choose one of the presets: quick, balanced, thorough." in words_of(answer)
+
+
+def test_a_base_is_offered_only_where_there_are_several(
+    firm: Firm, signed_in: SignIn, settings: Any, tmp_path: Path
+) -> None:
+    settings.HOME, settings.BASE_MODEL_DIR = tmp_path, tiny_model_folder()
+    dataset = ready_dataset(firm)
+    client = signed_in(firm.alice)
+    assert 'name="base"' not in client.get("/training/new/").content.decode()
+    other = tmp_path / "models" / "other"
+    shutil.copytree(tiny_model_folder(), other)
+    about = json.loads((other / "housestyle.json").read_text()) | {"name": "other", "revision": "1" * 64}
+    (other / "housestyle.json").write_text(json.dumps(about))
+    page = client.get("/training/new/").content.decode()
+    assert '<option value="other" >' in page and "The engine holds tiny-llama" in page
+    client.post(
+        "/training/new/", {"dataset": dataset.id, "adapter_name": "b", "preset": "quick", "base": "other"}
+    )
+    with tenant_scope(firm.tenant.id):
+        run = training.runs(firm.tenant.id).get()
+    assert (run.base_model, run.base_revision) == ("other", "1" * 64)
+
+
+def words_of(answer: Any) -> str:
+    return html.unescape(re.sub(r"<[^>]+>|\s+", " ", answer.content.decode()))
 
 
 def test_a_person_form_shows_every_problem_at_once(firm: Firm, signed_in: SignIn) -> None:
