@@ -51,6 +51,7 @@ def test_it_starts_without_the_model_libraries(entry: str) -> None:
         "import workers.supervisor.__main__",
         "import webapp.core.embedded",
         "import webapp.training.spec",
+        "import webapp.training.estimate",
         "import workers.serving.__main__",
         "import workers.engine.child",
     ],
@@ -59,6 +60,7 @@ def test_it_starts_without_django(entry: str) -> None:
     assert loaded_by(entry) & {"django", "celery", "rest_framework"} == set()
 
 
-def test_the_training_spec_is_standard_library_only() -> None:
-    outside = loaded_by("import webapp.training.spec") - set(sys.stdlib_module_names) - {"webapp"}
+@pytest.mark.parametrize("module", ["spec", "estimate", "estimate.known"])
+def test_the_training_spec_and_the_estimator_are_standard_library_only(module: str) -> None:
+    outside = loaded_by(f"import webapp.training.{module}") - set(sys.stdlib_module_names) - {"webapp"}
     assert outside & {"django", "pydantic", "numpy", "torch", "httpx"} == set()

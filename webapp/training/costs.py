@@ -26,6 +26,7 @@ from webapp.training.estimate import (
     choose,
     estimate,
 )
+from webapp.training.estimate.known import MODELS, RANKS
 from webapp.training.models import CostSample, Device, TrainingRun
 from webapp.training.presets import TOKENS_AN_EXAMPLE
 from webapp.training.spec import TrainingSpec
@@ -128,13 +129,13 @@ def workload_of(dataset: Dataset, spec: TrainingSpec) -> Workload | None:
     labels: Any = Greatest(
         Least(F("completion_tokens"), limit - F("prompt_tokens"), output_field=IntegerField()), 0
     )
-    found = datasets.examples(dataset).order_by().annotate(length=length, labels=labels)
-    kept = Q(completion_tokens=0) | Q(labels__gt=0)
+    found = datasets.examples(dataset).order_by().annotate(length=length, learned=labels)
+    kept = Q(completion_tokens=0) | Q(learned__gt=0)
     sums = {
         split: found.filter(kept, split=split).aggregate(
             n=Count("id"),
             tokens=Sum("length"),
-            labels=Sum("labels"),
+            labels=Sum("learned"),
             longest=Max("length"),
             spread=StdDev("length"),
         )
@@ -178,7 +179,7 @@ def record_sample(run: TrainingRun, *, device: Device | None = None) -> CostSamp
     `device` is what trained it, by default the one that was seen last.
     """
     device = device or selectors.device()
-    ran_whole = run.steps > 0 and run.step == run.steps and not run.stopped_early and run.job.attempts <= 1
+    ran_whole = run.steps > 0 and run.step == run.steps and not run.stopped_early and run.job.epoch <= 1
     if device is None or not ran_whole or not run.mode or not run.seconds or not run.peak_bytes:
         return None
     spec = run.training_spec
@@ -227,3 +228,29 @@ def _shared_tokens(dataset: Dataset) -> int:
     pairs = zip(ends["first"], ends["last"], strict=False)
     same = next((at for at, (a, b) in enumerate(pairs) if a != b), len(ends["first"]))
     return TEMPLATE_TOKENS + int(min(1.0, same / ends["letters"]) * own)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model at a rank, on a device."""
+
+    model: str
+    rank: int
+    choice: Choice
+
+    @property
+    def trainable(self) -> int:
+        return self.choice.options[0].estimate.trainable
+
+    @property
+    def ratio(self) -> float:
+        return self.choice.options[0].estimate.ratio
+
+
+def table(machine: Machine, work: Workload) -> list[Row]:
+    """What models of three sizes cost at three ranks; all else as TrainingSpec has it."""
+    return [
+        Row(model.name, rank, choose(model.shape, TrainingSpec(rank=rank, alpha=2.0 * rank), work, machine))
+        for model in MODELS
+        for rank in RANKS
+    ]

@@ -109,6 +109,11 @@ def device() -> Device | None:
     return Device.objects.first()
 
 
+def devices() -> QuerySet[Device]:
+    """What has trained here, that which was seen last first."""
+    return Device.objects.all()
+
+
 def given(dataset: Dataset | None, base: str | None = None) -> Given:
     """What presets choose by. Without a dataset or a base it says so in zeros: a page can still be shown."""
     try:

@@ -17,7 +17,7 @@ from webapp.datasets import selectors as datasets
 from webapp.datasets.models import Dataset, Split
 from webapp.tenants.models import Membership
 from webapp.tenants.permissions import Action, require
-from webapp.training import selectors
+from webapp.training import costs, selectors
 from webapp.training.models import Answer, LossPoint, TrainingRun
 from webapp.training.presets import PRESETS
 from webapp.training.spec import MAX_LAYERS, SpecError, TrainingSpec
@@ -68,6 +68,8 @@ def start(
             spec = TrainingSpec.parse({**chosen.as_dict(), **(changes or {})}, **limits)
         except SpecError as error:
             problems.update(error.problems)
+    if not problems and (too_large := costs.problem(dataset=dataset, spec=spec, base=base)):
+        problems["device"] = f"This run does not fit the device here. {too_large}"
     if problems:
         raise Invalid(" ".join(problems.values()), fields=problems)
     trained = selectors.base_model(base)

@@ -89,6 +89,12 @@ def percent(share: float | None) -> str:
 
 
 @register.filter
+def fine_percent(share: float) -> str:
+    """A small share to two figures: `0.29%`."""
+    return f"{share * 100:.2g}%"
+
+
+@register.filter
 def duration(seconds: float | None) -> str:
     """Seconds in words, as coarse as a person wants them: `3 minutes`, `1 hour 5 minutes`."""
     if seconds is None:
