@@ -66,7 +66,7 @@ class RunForm(forms.Form):
             field = self.fields[setting.name]
             if setting.choices:
                 short = words.partition(":")[0]
-                field.widget.choices = [("", f"{short} (the preset's)"), *setting.choices.items()]  # type: ignore[attr-defined]
+                field.widget.choices = [("", f"{short} (the preset's)"), *setting.choices.items()]
             elif not setting.is_switch:
                 field.widget.attrs["placeholder"] = words
 

@@ -160,8 +160,10 @@ def _numbers(run: TrainingRun) -> dict[str, Any]:
 def _answers(run: TrainingRun) -> dict[str, Any]:
     """The fixed prompts, each with its first answer, its last one and those in between. `seen` names what is
     shown: it changes with every new answer and every new best."""
-    prompts = []
+    prompts: list[dict[str, Any]] = []
+    count = 0
     for prompt in selectors.answers(run):
+        count += len(prompt.answers)
         told = [_told(answer, run.best_step) for answer in prompt.answers]
         prompts.append(
             {
@@ -173,7 +175,6 @@ def _answers(run: TrainingRun) -> dict[str, Any]:
                 "last": told[-1] if len(told) > 1 else None,
             }
         )
-    count = sum(len(prompt["between"]) + 1 + bool(prompt["last"]) for prompt in prompts)
     return {"run": run, "prompts": prompts, "seen": f"{count}-{run.best_step or 0}"}
 
 
