@@ -13,7 +13,7 @@ ADAMW_MOMENTS = 2
 LOGIT_ROWS = 256  # workers/engine/loss.py: rows of logits that exist at once
 
 # Python with PyTorch, transformers and a tokenizer, before any weight is read.
-RUNTIME_BYTES = 450 * 2**20
+RUNTIME_BYTES = 430 * 2**20
 # What CUDA, cuBLAS and PyTorch's kernels take of the card before any tensor is there.
 CUDA_CONTEXT_BYTES = 700 * 2**20
 # Freed blocks that the allocator keeps, as a share of what comes and goes.
@@ -98,8 +98,8 @@ def _weights(plan: Plan) -> float:
     shape, size = plan.shape, plan.number_bytes
     layer = shape.layer_parameters
     if plan.streamed:  # the embedding's rows are read from the file as they are asked for
-        return (STREAMED_LAYERS * layer + shape.embedding) * size
-    ends = shape.embedding * size if shape.tied else 2 * shape.embedding * size
+        return (STREAMED_LAYERS * layer + shape.embedding + shape.hidden) * size
+    ends = ((1 if shape.tied else 2) * shape.embedding + shape.hidden) * size  # with the last norm
     if plan.mode == NF4:
         frozen = shape.matrix()
         return shape.layers * (frozen * NF4_BYTES + (layer - frozen) * size) + ends
