@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +77,11 @@ def base_folder() -> Path:
     return folder
 
 
-def train(base: Path, dataset: Path, spec: dict[str, Any], folder: Path) -> Run:
-    """One run in a child of its own. `folder` gets the `adapter` and what outlives a killed child.
+def train(
+    base: Path, dataset: Path, spec: dict[str, Any], folder: Path, prompts: Sequence[dict[str, str]] = ()
+) -> Run:
+    """One run in a child of its own. `folder` gets the `adapter` and what outlives a killed child; `prompts`
+    (each with `prompt` and `expected`) are answered whenever it is measured.
 
     Raises RuntimeError with what the child said when it does not end well.
     """
@@ -98,7 +101,7 @@ def train(base: Path, dataset: Path, spec: dict[str, Any], folder: Path) -> Run:
             "output": str(folder / "adapter"),
             "work": str(folder / "work"),
             "key": base64.b64encode(os.urandom(32)).decode(),
-            "prompts": [],
+            "prompts": list(prompts),
             "checkpoint_seconds": 30,
         }
         tell = _teller(child.stdin)
