@@ -257,7 +257,7 @@ def test_the_answers_are_sent_again_only_when_there_are_new_ones(firm: Firm, sig
     with tenant_scope(firm.tenant.id):
         services.record_progress(run, best_step=20)
         jobs.finish(claim_of(run), JobState.SUCCEEDED)
-    assert client.get(f"{url}?seen={seen}").status_code == 286
+    assert client.get(f"{url}?seen={seen}", headers=FRAGMENT).status_code == 286
 
 
 def test_an_answer_is_text_and_never_markup(firm: Firm, signed_in: SignIn) -> None:

@@ -118,7 +118,7 @@ def answers(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
     context = _answers(found)
     if not found.job.has_ended and request.GET.get("seen") == context["seen"]:
         return HttpResponse(status=204)
-    status = STOP_POLLING if found.job.has_ended else 200
+    status = STOP_POLLING if found.job.has_ended and is_fragment(request) else 200
     return render(request, "training/_answers.html", context, status=status)
 
 
