@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from workers.engine.files import sha256_of
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "workers.engine.child"]
-ENDS = {"done", "failed", "errored", "cancelled"}
+ENDS = {"done", "failed", "errored", "cancelled", "postponed"}
 
 Event = dict[str, Any]
 
@@ -27,9 +28,9 @@ Event = dict[str, Any]
 class Child:
     """A running child and what it says."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: list[str] = COMMAND) -> None:
         self.process = subprocess.Popen(
-            COMMAND, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def send(self, **message: Any) -> None:
@@ -73,6 +74,10 @@ def request_for(tiny_folder: Path, tmp_path: Path) -> Callable[..., Event]:
             "dataset": str(write_dataset(tmp_path / "examples.jsonl", lines)),
             "spec": {"rank": 4, "alpha": 8.0, "batch_size": 4},
             "output": str(tmp_path / run),
+            "work": str(tmp_path.with_name(f"{tmp_path.name}-work") / run),
+            "key": base64.b64encode(bytes(32)).decode(),
+            "prompts": [{"prompt": "See 530 US 1.", "expected": "See 530 U. S. 1."}],
+            "checkpoint_seconds": 0,
         } | parts
 
     return make
@@ -81,10 +86,10 @@ def request_for(tiny_folder: Path, tmp_path: Path) -> Callable[..., Event]:
 @pytest.fixture
 def long_run(request_for: Callable[..., Event], tmp_path: Path) -> Event:
     """More steps than fit into a pipe unread: it can't be over before somebody looks."""
-    dataset = write_dataset(tmp_path / "long.jsonl", citation_lines(100))
-    return request_for(
-        "long", dataset=str(dataset), spec={"rank": 4, "epochs": 20, "batch_size": 1, "target": "attention"}
-    )
+    lines = [*citation_lines(100), *citation_lines(1, "heldout", start=200)]
+    dataset = write_dataset(tmp_path / "long.jsonl", lines)
+    settings = {"rank": 4, "epochs": 20, "batch_size": 1, "target": "attention", "evaluations": 100}
+    return request_for("long", dataset=str(dataset), spec=settings, checkpoint_seconds=3600)
 
 
 def test_it_trains_two_runs_and_reads_the_base_once(
@@ -97,7 +102,8 @@ def test_it_trains_two_runs_and_reads_the_base_once(
     second = list(child.events())
     assert child.end_input() == 0
 
-    body = ["started", "heldout", "step", "step", "heldout", "done"]
+    measured = ["heldout", "answers", "checkpoint"]
+    body = ["started", "heldout", "answers", "step", *measured, "step", *measured, "done"]
     assert [event["event"] for event in first] == ["loading", *body]
     assert [event["event"] for event in second] == body
     assert {event["run"] for event in first} == {"first"}
@@ -105,19 +111,24 @@ def test_it_trains_two_runs_and_reads_the_base_once(
     assert first[1] == {
         "event": "started",
         "run": "first",
+        "step": 0,
         "steps": 2,
+        "mode": "resident",
+        "precision": "fp32",
         "trainable_parameters": second[0]["trainable_parameters"],
         "frozen_parameters": second[0]["frozen_parameters"],
         "train_examples": 8,
         "heldout_examples": 2,
         "train_tokens": second[0]["train_tokens"],
         "truncated_examples": 0,
-        "base_loaded_now": True,
+        "points": [],
+        "answers": [],
+        "best_step": None,
     }
-    assert second[0]["base_loaded_now"] is False
     step = first[4]
     assert set(step) == {
-        *("event", "run", "step", "steps", "loss", "learning_rate", "tokens_per_s", "seconds_left")
+        *("event", "run", "step", "steps", "loss", "learning_rate", "tokens_per_s", "seconds_left"),
+        "memory_bytes",
     }
     done = first[-1]
     weights = tmp_path / "first" / "adapter_model.safetensors"
@@ -125,6 +136,7 @@ def test_it_trains_two_runs_and_reads_the_base_once(
     assert done["bytes"] == weights.stat().st_size
     assert done["seconds"] > 0
     assert done["peak_bytes"] > 50e6
+    assert done["best_step"] in (1, 2) and done["stopped_early"] is False
 
 
 def test_a_failed_run_is_a_sentence_and_the_next_one_is_served(
@@ -175,6 +187,75 @@ def test_a_cancelled_run_ends_early_and_leaves_nothing(
     assert steps < 2000
     assert list(child.events()) == [{"event": "cancelled", "run": "waiting"}]
     assert {path.suffix for path in tmp_path.iterdir()} == {".jsonl"}
+
+
+def test_a_cancelled_run_keeps_its_best_when_asked(child: Child, long_run: Event, tmp_path: Path) -> None:
+    child.send(**long_run)
+    best = None
+    for event in child.events():
+        if event["event"] == "heldout" and event["best"] and best is None:
+            best = event["step"]
+            child.send(op="cancel", run="long", keep=True)
+        last = event
+    assert last["event"] == "cancelled" and last["best_step"] >= best
+    assert last["sha256"] == sha256_of(tmp_path / "long" / "adapter_model.safetensors")
+
+
+def test_a_run_whose_child_was_killed_goes_on_in_another(
+    request_for: Callable[..., Event], tmp_path: Path
+) -> None:
+    settings = {"rank": 4, "alpha": 8.0, "batch_size": 1, "epochs": 2}
+    child = Child()
+    child.send(**request_for("killed", spec=settings))
+    for event in child.events():
+        if event["event"] == "checkpoint" and event["step"] == 5:
+            child.process.kill()
+            break
+    child.process.wait()
+    another = Child()
+    another.send(**request_for("killed", spec=settings))
+    events = list(another.events())
+    another.send(**request_for("undisturbed", spec=settings))
+    undisturbed = list(another.events())
+    assert another.end_input() == 0
+    [started] = [event for event in events if event["event"] == "started"]
+    assert started["step"] >= 5
+    assert events[-1]["sha256"] == undisturbed[-1]["sha256"]
+    curve = [(split, step) for split, step, _ in started["points"]]
+    assert ("heldout", 0) in curve and ("train", 5) in curve
+    assert started["answers"][0]["step"] == 0
+
+
+def test_a_child_whose_worker_falls_silent_writes_nothing_more(
+    request_for: Callable[..., Event], long_run: Event, tmp_path: Path
+) -> None:
+    """The worker was halted, and another may have the run by now."""
+    child = Child([sys.executable, "-c", IMPATIENT])
+    child.send(**long_run)
+    child.send(op="beat", run="long")
+    events = list(child.events())
+    assert child.process.wait(timeout=60) == 1
+    assert events[-1]["event"] not in ENDS
+    assert not (tmp_path / "long").exists()
+
+
+IMPATIENT = "from workers.engine import child; child.SILENCE_SECONDS = 1.0; child.main()"
+
+
+def test_a_full_disk_postpones_a_run(child: Child, request_for: Callable[..., Event]) -> None:
+    """/dev/full stands for it: what is written there finds no space left."""
+    request = request_for("full", spec={"rank": 4, "layers": 1})
+    prefix = Path(request["work"]) / "prefix"
+    prefix.mkdir(parents=True)
+    for place in range(10):
+        (prefix / f"{place:08d}.part").symlink_to("/dev/full")
+    child.send(**request)
+    assert list(child.events())[-1] == {
+        "event": "postponed",
+        "run": "full",
+        "message": "The disk is full: the run goes on by itself once there is room.",
+        "seconds": 30,
+    }
 
 
 def test_a_late_cancel_does_not_reach_the_run_when_it_is_started_again(
