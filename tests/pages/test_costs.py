@@ -18,6 +18,7 @@ from tests.models import tiny_model_folder
 from webapp.core.errors import Invalid
 from webapp.core.tenancy import tenant_scope
 from webapp.training import costs, services
+from webapp.training.estimate import Calibration
 from webapp.training.estimate.known import MODELS
 from webapp.training.models import CostSample, Device, TrainingRun
 from webapp.training.spec import TrainingSpec
@@ -176,7 +177,7 @@ def test_the_median_of_the_last_ten_counts(firm: Firm) -> None:
             estimated_seconds=10,
             measured_seconds=measured / 10,
         )
-    assert costs.calibration(device, "resident", "1" * 64) == costs.Calibration(1.2, 1.2, 10)
+    assert costs.calibration(device, "resident", "1" * 64) == Calibration(1.2, 1.2, 10)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from tests.models import base_model_folder
 from webapp.training.estimate import (
+    FAST_PATH,
     Calibration,
     Estimate,
     Machine,
@@ -210,7 +211,7 @@ def test_a_run_is_measured_as_often_as_the_engine_measures_it() -> None:
 def test_its_constants_are_the_engines() -> None:
     from workers.engine import base_model, loss, schedule, trainer
 
-    assert plan.FAST_PATH == base_model.FAMILIES
+    assert FAST_PATH == base_model.FAMILIES
     assert memory.LOGIT_ROWS == loss.LOGIT_ROWS
     assert seconds.EVALUATION_SHARE == schedule.EVALUATION_SHARE
     assert seconds.ANSWER_TOKENS == trainer.ANSWER_TOKENS

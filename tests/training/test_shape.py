@@ -93,8 +93,9 @@ PUBLISHED = {
 
 def on_meta(config: dict[str, Any]) -> Any:
     """transformers' model of a configuration, without memory for its weights."""
+    auto: Any = AutoModelForCausalLM
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
+        return auto.from_config(AutoConfig.for_model(**config))
 
 
 def count(model: Any) -> int:

@@ -38,7 +38,7 @@ class Memory:
 
     @property
     def total(self) -> int:
-        return sum(dataclasses.astuple(self))
+        return int(sum(dataclasses.astuple(self)))
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _weights(plan: Plan) -> float:
     return shape.layers * layer * size + ends
 
 
-def _saved(plan: Plan) -> float:
+def saved(plan: Plan) -> float:
     """Numbers of a row that a layer keeps for its backward pass."""
     shape = plan.shape
     queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
@@ -115,9 +115,9 @@ def _saved(plan: Plan) -> float:
         return 8 * shape.hidden + 5 * queries + 2 * keys + 4 * shape.intermediate
     # x and r of either norm; q, k and v; what attention gave, twice (by head and by row), with its
     # logarithms of sums; gate and up.
-    kept = 2 * (shape.hidden + 1) + queries + 2 * keys + 2 * queries + shape.heads + 2 * shape.intermediate
+    own = 2 * (shape.hidden + 1) + queries + 2 * keys + 2 * queries + shape.heads + 2 * shape.intermediate
     # Behind a shared beginning, keys and values are joined for every example, and attention has a mask.
-    return kept + (2 * keys + plan.work.mean if plan.work.shared else 0)
+    return own + (2 * keys + plan.work.mean if plan.work.shared else 0)
 
 
 def _passing(shape: Shape) -> int:
@@ -128,15 +128,21 @@ def _passing(shape: Shape) -> int:
 
 def _activations(plan: Plan) -> float:
     """Numbers that forward and backward keep at their fullest moment."""
-    rows, shape = plan.work.rows(plan.spec), plan.shape
-    passing = rows * _passing(shape)
+    rows = plan.work.rows(plan.spec)
+    passing = rows * _passing(plan.shape)
     if plan.streamed:  # one layer's, and what every layer read
-        return rows * (_saved(plan) + (plan.learning_layers + 1) * shape.hidden) + passing
-    kept = rows * plan.learning_layers * _saved(plan)
+        return rows * (saved(plan) + (plan.learning_layers + 1) * plan.shape.hidden) + passing
+    return kept(plan, rows) + passing
+
+
+def kept(plan: Plan, rows: float) -> float:
+    """Numbers that the layers that learn keep for the backward pass over so many rows."""
+    shape = plan.shape
+    numbers = rows * plan.learning_layers * saved(plan)
     if plan.is_fast:  # in the last layer, only rows that predict a label go on behind attention
         queries = shape.heads * shape.head_dim
-        kept -= rows * (1 - plan.label_share) * (queries + shape.hidden + 2 * shape.intermediate)
-    return kept + passing
+        numbers -= rows * (1 - plan.label_share) * (queries + shape.hidden + 2 * shape.intermediate)
+    return numbers
 
 
 def _logit_numbers(plan: Plan) -> float:

@@ -37,7 +37,7 @@ class Seconds:
 
     @property
     def total(self) -> float:
-        return sum(dataclasses.astuple(self))
+        return float(sum(dataclasses.astuple(self)))
 
 
 def seconds(plan: Plan) -> Seconds:
