@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CHILD = "workers.engine.child"
-# Untested here: no machine of the tests has a GPU. They check that accelerate understands command and file.
+# The tests start two processes with it on a CPU. On GPUs it has not been run: no machine here has one.
 SEVERAL_GPUS = Path(__file__).with_name("accelerate.yaml")
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,24 +28,25 @@ from workers.engine.general.sharded import ShardedBase
 from workers.engine.ranks import Ranks
 from workers.engine.sealed import Sealer
 from workers.engine.trainer import Trainer, Work
+from workers.trainer_command import child_command
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 2
 ENDS = {"done", "failed", "errored", "postponed", "cancelled"}
 Event = dict[str, Any]
-# As `accelerate launch` does on GPUs; on a CPU it starts one process, whatever its file says.
+# What `accelerate launch` itself uses.
 LAUNCHER = (sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={PROCESSES}")
 
 
-def environment(*, fsdp: bool) -> dict[str, str]:
-    said = {"ACCELERATE_USE_FSDP": "true"} if fsdp else {}
-    return {**os.environ, **said, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **more}
 
 
 @pytest.mark.parametrize("fsdp", [True, False])
 def test_loss_and_gradients_are_those_of_one_process(fsdp: bool, tiny_folder: Path, tmp_path: Path) -> None:
     words = [*LAUNCHER, "-m", "tests.engine.together", str(tiny_folder), str(tmp_path)]
-    subprocess.run(words, cwd=ROOT, env=environment(fsdp=fsdp), check=True)
+    said = environment(ACCELERATE_USE_FSDP=str(fsdp).lower())
+    subprocess.run(words, cwd=ROOT, env=said, check=True)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(PROCESSES))
 
     base = GeneralBase.load(tiny_folder, "fp32", "resident", "cpu")
@@ -62,6 +64,7 @@ def test_loss_and_gradients_are_those_of_one_process(fsdp: bool, tiny_folder: Pa
         key: second[key] for key in ("heldout", "loss", "turns", "agreed")
     }
     assert first["agreed"] == "said by 0"
+    assert {first["counting"], second["counting"]} != {first["turns"]}, "one has less to do, and goes along"
     assert first["ranks"] == PROCESSES
     layers: Any = base.model.base_model.layers
     whole = sum(parameter.numel() for parameter in layers.parameters())
@@ -80,13 +83,13 @@ def test_a_process_by_itself_is_alone() -> None:
 
 
 class Child:
-    """The training child in two processes, and what they say."""
+    """The training child in two processes, started as a worker of two GPUs starts it, and what they say."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [*LAUNCHER, "-m", "workers.engine.child"],
+            child_command({"HOUSESTYLE_TRAINING_DEVICE": "0+1"}),
             cwd=ROOT,
-            env=environment(fsdp=True),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -195,3 +198,16 @@ def test_two_processes_train_cancel_and_go_on_as_one_does(
     again.send(op="cancel", run="killed", keep=False)
     assert list(again.events())[-1] == {"run": "killed", "event": "cancelled"}
     assert again.end_input() == 0
+
+
+def test_no_process_outlives_its_launcher() -> None:
+    """As the worker ends a child that it gives up."""
+    child = Child()
+    launcher = psutil.Process(child.process.pid)
+    while len(ranks := launcher.children()) < PROCESSES:
+        assert child.process.poll() is None
+        time.sleep(0.1)
+    child.process.kill()
+    child.process.wait()
+    _, alive = psutil.wait_procs(ranks, timeout=60)
+    assert alive == []

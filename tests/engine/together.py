@@ -34,6 +34,7 @@ def main(folder: Path, out: Path) -> None:
         "ranks": ranks.count,
         "agreed": ranks.agree(f"said by {ranks.rank}"),
         "turns": len(learner._turns(examples)),
+        "counting": sum(counts for _, counts in learner._turns(examples)),
         "frozen": frozen - sum(parameter.numel() for parameter in learner.parameters()),
         "heldout": before,
         "loss": learner.learn(examples, 1),

@@ -1,4 +1,4 @@
-"""The child's command line. A machine without a GPU can only ask accelerate whether it understands it."""
+"""The child's command line, as accelerate reads it; tests/engine/test_several.py runs it."""
 
 from __future__ import annotations
 

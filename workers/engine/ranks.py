@@ -67,6 +67,6 @@ class Ranks:
 
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(flat)
-        sums = flat.split([tensor.numel() for tensor in tensors])
+        sums = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, found in zip(tensors, sums, strict=True):
             tensor.copy_(found.view_as(tensor))

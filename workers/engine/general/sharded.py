@@ -44,7 +44,9 @@ class ShardedBase(GeneralBase):
                 "One run over several GPUs keeps whole weights, in bf16 or fp32: choose the mode “resident” "
                 "and the precision “auto”, or let your operator give each GPU a worker of its own."
             )
-        return dataclasses.replace(cls.load(folder, precision, "resident", "cpu"), ranks=ranks)
+        base = GeneralBase.load(folder, precision, "resident", "cpu")
+        parts = {part.name: getattr(base, part.name) for part in dataclasses.fields(base)}
+        return cls(**parts, ranks=ranks)
 
     def learner(self, spec: TrainingSpec) -> ShardedLearner:
         return ShardedLearner(self, spec)
@@ -122,7 +124,7 @@ def _shard(model: Any, layers: Any, learnt: Sequence[Tensor], ranks: Ranks) -> N
     plugin: Any = FullyShardedDataParallelPlugin(fsdp_version=2)  # the rest it reads from the environment
     ends = [model.get_input_embeddings(), model.get_output_embeddings()]
     whole = {*learnt, *(p for end in ends if end is not None for p in end.parameters())}
-    options = {
+    options: dict[str, Any] = {
         "mesh": init_device_mesh(ranks.device.type, (ranks.count,)),
         "offload_policy": plugin.cpu_offload or OffloadPolicy(),
         "ignored_params": whole,
