@@ -13,6 +13,7 @@ import httpx
 from webapp.adapters import selectors as adapters
 from webapp.adapters.models import AdapterVersion
 from webapp.core.errors import Unavailable
+from webapp.training import selectors as training
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,10 @@ LOOKS, PAUSE = 50, 0.1  # how often, and how many seconds apart, to look for ano
 
 
 async def load(client: httpx.AsyncClient, version: AdapterVersion) -> None:
-    """Load the version under its engine name. Raises Unavailable when its files or the engine forbid it."""
+    """Load the version under its engine name. Raises Unavailable when its base, its files or the engine
+    forbid it."""
+    if not await asyncio.to_thread(_is_of_served_base, version):
+        raise Unavailable(f"{version} belongs to another base model than the engine serves; train it again.")
     folder = adapters.folder(version)
     await check_digest(version, folder / WEIGHTS)
     response = await client.post(
@@ -34,6 +38,11 @@ async def load(client: httpx.AsyncClient, version: AdapterVersion) -> None:
         return
     log.error("The engine refused to load %s: HTTP %d", version.engine_name, response.status_code)
     raise Unavailable(f"The model engine could not load {version}; tell your operator.")
+
+
+def _is_of_served_base(version: AdapterVersion) -> bool:
+    """Another base of the same sizes would take the weights, and answer nonsense with them."""
+    return training.is_of_served_base(version.run)
 
 
 async def check_digest(version: AdapterVersion, weights: Path) -> None:

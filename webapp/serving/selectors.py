@@ -9,7 +9,9 @@ from webapp.serving.models import Deployment
 
 
 def deployments(tenant_id: uuid.UUID) -> QuerySet[Deployment]:
-    return Deployment.objects.of(tenant_id).select_related("version__adapter", "put_live_by__user")
+    return Deployment.objects.of(tenant_id).select_related(
+        "version__adapter", "version__run", "put_live_by__user"
+    )
 
 
 def live(tenant_id: uuid.UUID) -> Deployment | None:

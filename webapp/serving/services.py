@@ -10,6 +10,7 @@ from webapp.core.tenancy import firm_scope
 from webapp.serving.models import Deployment
 from webapp.tenants.models import Membership, Tenant
 from webapp.tenants.permissions import Action, require
+from webapp.training import selectors as training
 
 
 @transaction.atomic
@@ -17,11 +18,16 @@ def put_live(*, member: Membership, version: AdapterVersion) -> Deployment:
     """Make an approved version the one that answers the firm's programs, in place of what was live.
 
     What was live ends even where `member` is screened off it and cannot know of it: a firm has one live
-    adapter. Raises Conflict when it is not approved or already live.
+    adapter. Raises Conflict when it is not approved, is live already, or is of a base that isn't served.
     """
     require(member, Action.RELEASE)
     if version.state != VersionState.APPROVED:
         raise Conflict(f"{version} is not approved; approve it before you put it live.")
+    if not training.is_of_served_base(version.run):
+        raise Conflict(
+            f"{version} was trained on a base model that the engine does not serve "
+            f"({version.run.base_model}, {version.run.base_revision[:12]}); train it on the one it serves."
+        )
     with firm_scope(member.tenant_id):
         before = _end_current(member)
     if before is not None and before.version_id == version.id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -153,6 +154,8 @@ def _refuse(precision: str, mode: str, device: torch.device) -> None:
         )
     if device.type == "cpu" and mode == "nf4":
         raise EngineError("4-bit weights need a CUDA device, which this worker has not: choose “resident”.")
+    if mode == "nf4" and importlib.util.find_spec("bitsandbytes") is None:
+        raise EngineError("4-bit weights need the package bitsandbytes: install it, or choose “resident”.")
     if device.type == "cpu" and precision == "fp16":
         raise EngineError("fp16 needs a CUDA device, which this worker has not: choose fp32 or bf16.")
 
