@@ -56,16 +56,20 @@ class Run:
 
     @property
     def step_seconds(self) -> list[float]:
-        """Seconds of every step: from the event before it, whatever that was, to its own."""
-        pairs = zip(self.events, self.events[1:], strict=False)
-        return [ended - began for (began, _), (ended, event) in pairs if event["event"] == "step"]
+        """Seconds of every step, with the checkpoints written before it and without measuring."""
+        found, waiting = [], 0.0
+        for (began, _), (ended, event) in zip(self.events, self.events[1:], strict=False):
+            if event["event"] == "step":
+                found.append(waiting + ended - began)
+            waiting = waiting + ended - began if event["event"] == "checkpoint" else 0.0
+        return found
 
     @property
     def preparing_seconds_a_token(self) -> float:
         """What it takes to make a token's hidden states under the layers that learn (frozen prefix)."""
         seen = [(at, event["done"]) for at, event in self.events if event["event"] == "preparing"]
         (began, before), (ended, after) = seen[0], seen[-1]
-        return (ended - began) / (after - before)
+        return float((ended - began) / (after - before))
 
 
 def base_folder() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 Examples = Sequence[tuple[Sequence[int], int]]  # tokens, and how many of them are the prompt's
 
+warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 disable_progress_bar()  # type: ignore[no-untyped-call]
 
 

@@ -25,14 +25,14 @@ def peak_flops() -> float:
 
 
 def training_flops(base: Path, rows: int, labels: int) -> int:
-    """Operations of matrix products with frozen weights in training steps of `rows` rows and `labels` labels.
+    """Operations of the products with frozen weights in training steps of `rows` rows and `labels` labels.
 
-    Two a weight and row forward (multiply, add) and two backward (the gradient to what the layer read; none to
-    the weight). Below the first layer's queries, keys and values no gradient is wanted, and behind the last
-    attention only rows with labels go on. What LoRA and attention itself multiply is left out, so the share of
-    the peak comes out low rather than high.
+    Two a weight and row forward (multiply, add) and two backward (the gradient to what the layer read; none
+    to the weight). Below the first layer's queries, keys and values no gradient is wanted, and behind the
+    last attention only rows with labels go on. What LoRA and attention itself multiply is left out, so that
+    the share of the peak comes out low rather than high.
     """
-    config = json.loads((base / "config.json").read_text())
+    config: dict[str, int] = json.loads((base / "config.json").read_text())
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     head_dim = config.get("head_dim") or hidden // heads
     qkv = hidden * (heads + 2 * config["num_key_value_heads"]) * head_dim

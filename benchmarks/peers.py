@@ -1,4 +1,4 @@
-"""Environments of the peers, apart from the project's own: made once, and anew for another list of packages."""
+"""Environments of the peers, apart from the project's own: made once, and anew when their packages change."""
 
 from __future__ import annotations
 

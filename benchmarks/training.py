@@ -1,10 +1,10 @@
 """Training beside its peers, measured: `make bench-training`. Its last line is one JSON object.
 
-The same instruction pairs in the same batches and order, the same rank, learning rates and matrices to begin
-with, on the same base in fp32, each in a process of its own, one after the other. Tokens a second count the
-examples' tokens without padding; every trainer's first step is left out as its warm-up. Memory is the most that
-was resident in the process, all of it. All held-out losses are measured by the same code on the adapters that
-the trainers wrote.
+The same instruction pairs in the same batches and order (but for packing, which puts them together its own
+way), the same rank, learning rates and matrices to begin with, on the same base in fp32, each in a process of
+its own, one after the other. Tokens a second count the examples' tokens without padding; every trainer's
+first step is left out as its warm-up. Memory is the most that was resident in the process, all of it. All
+held-out losses are measured by the same code on the adapters that the trainers wrote.
 """
 
 from __future__ import annotations
@@ -197,8 +197,8 @@ def _full_depth(setting: Setting) -> Trained:
 
 
 def _frozen_prefix(setting: Setting) -> tuple[Trained, float]:
-    """Two epochs on the top third of the layers, and the real tokens a second of the first: of all its steps, with the making
-    of the hidden states that it learns from."""
+    """Two epochs on the top third of the layers, and the real tokens a second of the first: of all its steps,
+    with the making of the hidden states that it learns from."""
     _tell(OURS["frozen-prefix"])
     spec = SPEC | {"layers": engine.top_third(setting.base), "epochs": 2}
     run = engine.train(setting.base, setting.dataset, spec, setting.folder / "frozen-prefix")
@@ -252,10 +252,8 @@ def report(found: dict[str, Any]) -> None:
             f"measured with large fp32 matrices: {share:.0%} (products with frozen weights alone counted)."
         )
     if trl and full:
-        difference = full.heldout_loss / trl.heldout_loss - 1
-        print(
-            f"Held-out loss {difference:+.2%} from TRL's; {full.peak_bytes / trl.peak_bytes:.0%} of its memory."
-        )
+        difference, memory = full.heldout_loss / trl.heldout_loss - 1, full.peak_bytes / trl.peak_bytes
+        print(f"Its held-out loss is {difference:+.2%} from TRL's, its memory {memory:.0%} of TRL's.")
     prefix = trained.get("frozen-prefix")
     said = {
         "trl_tokens_per_s": trl and round(trl.tokens_per_s, 1),

@@ -1,4 +1,4 @@
-"""Trains an adapter with one of the peers; run by the peers' own Python, so it imports nothing of the project.
+"""Trains an adapter with a peer; run by the peers' own Python, so it imports nothing of the project.
 
 `python training_peer.py JOB` reads a JSON file `{"peer", "base", "batches", "chats", "initial", "spec",
 "output"}`, trains, writes the adapter to `output` and prints `{"seconds", "tokens", "losses",
@@ -64,7 +64,7 @@ def with_loop(job: Job) -> Said:
         loss = model(**_padded(batch)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        said["learning_rates"].append(schedule.get_last_lr()[0])
+        said["learning_rates"].append(float(schedule.get_last_lr()[0]))
         optimiser.step()
         schedule.step()
         optimiser.zero_grad()
@@ -93,7 +93,7 @@ def _sft(job: Job, settings: dict[str, Any]) -> Said:
 
         def training_step(self, model: Any, inputs: Any, *rest: Any, **more: Any) -> Any:
             said["tokens"].append(_real_tokens(inputs))
-            said["learning_rates"].append(self.lr_scheduler.get_last_lr()[0])
+            said["learning_rates"].append(float(self.lr_scheduler.get_last_lr()[0]))
             loss = super().training_step(model, inputs, *rest, **more)
             said["losses"].append(loss.item())
             return loss
@@ -162,7 +162,7 @@ def _lora(job: Job) -> LoraConfig:
 def _begin(model: Any, job: Job) -> None:
     """Let the model's A and B be those that all begin with. Raises AssertionError where any is missing."""
     initial = load_file(job["initial"])
-    missed = set_peft_model_state_dict(model, initial)
+    missed: Any = set_peft_model_state_dict(model, initial)
     assert not missed.unexpected_keys, missed.unexpected_keys[:3]
     learnt = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert len(learnt) == len(initial) and all(p.dtype == torch.float32 for p in learnt.values())
@@ -170,7 +170,7 @@ def _begin(model: Any, job: Job) -> None:
 
 def _rate(steps: int, spec: Job) -> Callable[[int], float]:
     """The share of the learning rate at a step counted from 0: a linear warm-up, then a cosine to zero."""
-    warmup = round(spec["warmup_share"] * steps)
+    warmup: int = round(spec["warmup_share"] * steps)
 
     def share(step: int) -> float:
         if step + 1 <= warmup:
@@ -199,11 +199,10 @@ def _real_tokens(inputs: dict[str, torch.Tensor]) -> int:
 
 
 def _check_template(job: Job) -> None:
-    """Raises AssertionError unless the base's chat template, as these packages write it, gives the job's tokens.
-
-    Behind the token that ends an answer a template may write more, which no answer holds: a line's end.
+    """Raises AssertionError unless the base's chat template, as these packages fill it in, gives the job's
+    tokens. Behind the token that ends an answer it may write more, which no answer holds: a line's end.
     """
-    tokenizer = AutoTokenizer.from_pretrained(job["base"])
+    tokenizer: Any = AutoTokenizer.from_pretrained(job["base"])
     rows = [example for batch in job["batches"] for example in batch]
     for (tokens, prompt), (asked, answered) in zip(rows, job["chats"], strict=True):
         question = [{"role": "user", "content": asked}]
