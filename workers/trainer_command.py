@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-CHILD = "workers.engine.child"
+CHILD, ONE_OF_SEVERAL = "workers.engine.child", "workers.engine.rank"
 # The tests start two processes with it on a CPU. On GPUs it has not been run: no machine here has one.
 SEVERAL_GPUS = Path(__file__).with_name("accelerate.yaml")
 
@@ -26,5 +26,5 @@ def child_command(environment: Mapping[str, str]) -> tuple[str, ...]:
         *(sys.executable, "-m", "accelerate.commands.launch", "--config_file", config),
         *("--num_processes", str(len(gpus))),
         *("--main_process_port", "0"),  # a free one: two such workers would want the same
-        *("--module", CHILD),
+        *("--module", ONE_OF_SEVERAL),
     )

@@ -200,14 +200,19 @@ def test_two_processes_train_cancel_and_go_on_as_one_does(
     assert again.end_input() == 0
 
 
-def test_no_process_outlives_its_launcher() -> None:
-    """As the worker ends a child that it gives up."""
+@pytest.mark.parametrize("so_far", ["", "loading"])
+def test_no_process_outlives_its_launcher(so_far: str, request_for: Callable[..., Event]) -> None:
+    """As the worker ends a child that it gives up: while it starts, or in the middle of a run."""
     child = Child()
     launcher = psutil.Process(child.process.pid)
+    if so_far:
+        child.send(**request_for("given-up", epochs=20, batch_size=1))
+        assert next(child.events())["event"] == so_far
     while len(ranks := launcher.children()) < PROCESSES:
         assert child.process.poll() is None
         time.sleep(0.1)
+    time.sleep(0.5)  # to begin at all
     child.process.kill()
     child.process.wait()
-    _, alive = psutil.wait_procs(ranks, timeout=60)
+    _, alive = psutil.wait_procs(ranks, timeout=30)
     assert alive == []

@@ -31,7 +31,8 @@ def test_accelerate_reads_the_command_as_one_process_a_gpu_with_fsdp() -> None:
     options, _, _ = _validate_launch_command(launch_command_parser().parse_args(words[3:]))
     assert options.use_fsdp
     assert (options.num_processes, options.num_machines, options.fsdp_version) == (3, 1, 2)
-    assert (options.module, options.training_script, options.training_script_args) == (True, PLAIN[-1], [])
+    assert (options.module, options.training_script) == (True, "workers.engine.rank")
+    assert options.training_script_args == []
     launched = prepare_multi_gpu_env(options)
     assert launched["ACCELERATE_USE_FSDP"] == "true"
     assert launched["FSDP_VERSION"] == "2"

@@ -17,7 +17,6 @@ process died goes on from what lies there. `key` (32 bytes in base64) seals what
 from __future__ import annotations
 
 import base64
-import ctypes
 import dataclasses
 import json
 import os
@@ -37,6 +36,7 @@ from workers.engine.events import EVENT_NAMES, Event, Step
 from workers.engine.examples import encode, encode_prompt, read_lines
 from workers.engine.export import Exported, export
 from workers.engine.learner import Base
+from workers.engine.lifeline import die_with_parent
 from workers.engine.load import load_base
 from workers.engine.memory import forget_peak, peak_bytes
 from workers.engine.ranks import Ranks
@@ -281,13 +281,6 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when the one that started it ends, however it ends."""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-
-
 def _reserve_stdout() -> TextIO:
     """Standard output for events alone: whatever else is printed from now on goes to standard error."""
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -296,7 +289,7 @@ def _reserve_stdout() -> TextIO:
 
 
 def main() -> None:
-    _die_with_parent()
+    die_with_parent()
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C is the supervisor's to hear: the input's end ends us
