@@ -45,7 +45,9 @@ def make_family(folder: Path, family: str, tokenizer_from: Path, seed: int = 0) 
     config = getattr(transformers, name)(**{**SIZES, "vocab_size": like["vocab_size"], **own})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model = transformers.AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+            config, dtype=torch.float32
+        )
         for parameter in model.parameters():  # biases and norms begin as 0 and 1, which hides mistakes
             if parameter.ndim == 1:
                 parameter.data += 0.1 * torch.randn_like(parameter)

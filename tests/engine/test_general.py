@@ -174,9 +174,8 @@ def test_bf16_learns_with_an_adapter_in_fp32(tiny_folder: Path) -> None:
     learner = base.learner(a_spec())
     assert base.model.dtype == torch.bfloat16
     assert {parameter.dtype for parameter in learner.parameters()} == {torch.float32}
-    examples = examples_for(base)
-    losses = train(learner, examples, steps=12)
-    assert losses[-1] < 0.9 * losses[0]
+    losses = train(learner, examples_for(base, 2), steps=6)
+    assert losses[-1] < 0.97 * losses[0]
     assert learner.precision == "bf16"
 
 

@@ -163,7 +163,7 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
         "not finite stand in model.norm.weight",
     ),
     "no tokenizer": (
-        lambda folder: [path.unlink() for path in folder.glob("tokenizer*")],
+        lambda folder: (folder / "tokenizer.json").unlink(),
         "The tokenizer in brought can't be read",
     ),
     "no chat template": (lambda folder: (folder / "chat_template.jinja").unlink(), "no chat template"),

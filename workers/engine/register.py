@@ -143,7 +143,9 @@ def _check_architecture(config: Any) -> None:
     """Raises EngineError unless it is a language model with decoder layers that can learn."""
     try:
         with torch.device("meta"):  # the modules, without memory for their weights
-            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+            model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+                config, trust_remote_code=False
+            )
     except ValueError as error:
         raise EngineError(
             f"A “{config.model_type}” does not continue text: choose a causal language model."

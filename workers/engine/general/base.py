@@ -64,7 +64,7 @@ class GeneralBase:
             stamp, files = stamp_of(folder), WeightFiles(folder)
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            model, found = AutoModelForCausalLM.from_pretrained(
+            read: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=config,
                 local_files_only=True,
@@ -75,6 +75,7 @@ class GeneralBase:
                 quantization_config=_nf4(precision) if mode == "nf4" else None,
                 output_loading_info=True,
             )
+            model, found = read
             if found["missing_keys"]:  # transformers would go on with random numbers
                 raise KeyError(*found["missing_keys"])
             stop_tokens = _stop_tokens(folder, config, tokenizer)
@@ -84,7 +85,8 @@ class GeneralBase:
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise EngineError(f"The base model {folder.name} can't be read: prepare it again.") from error
         model.eval().requires_grad_(False)
-        model.generation_config = GenerationConfig()  # its own would let answers depend on chance
+        # Its own would let answers depend on chance.
+        model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         return cls(
             name=name,
             stamp=stamp,
@@ -162,7 +164,7 @@ def _refuse(precision: str, mode: str, device: torch.device) -> None:
 
 def _nf4(precision: str) -> BitsAndBytesConfig:
     """NF4 with doubly quantised constants (Dettmers et al. 2023). Not run without a GPU."""
-    return BitsAndBytesConfig(
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,

@@ -161,7 +161,7 @@ class GeneralLearner:
     def _answer(self, prompt: Sequence[int], most: int, check: Check) -> list[int]:
         stops = sorted(self._base.stop_tokens)
         tokens = torch.tensor([list(prompt)], device=self._base.device)
-        settings = GenerationConfig(
+        settings = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=most,
             do_sample=False,
             eos_token_id=stops or None,
@@ -200,7 +200,7 @@ class GeneralLearner:
                 logits = self._model(**asked).logits.flatten(0, 1)[batch.label_rows]
                 return F.cross_entropy(logits.float(), batch.labels, reduction="sum")
             hidden = self._model.base_model(**asked)[0].flatten(0, 1)[batch.label_rows]
-            parts = zip(hidden.split(LOGIT_ROWS), batch.labels.split(LOGIT_ROWS), strict=True)
+            parts = zip(*(torch.split(rows, LOGIT_ROWS) for rows in (hidden, batch.labels)), strict=True)
             losses = [checkpoint(self._head_loss, *part, use_reentrant=False) for part in parts]
         return torch.stack(losses).sum()
 
@@ -227,7 +227,7 @@ class GeneralLearner:
                 part.eval()
 
 
-class _Check(StoppingCriteria):  # type: ignore[misc]
+class _Check(StoppingCriteria):
     """Asks at each token whether to go on; what it asks may raise."""
 
     def __init__(self, check: Check) -> None:
