@@ -25,8 +25,8 @@ from webapp.core.jobs import services as jobs
 from webapp.core.jobs.models import Job, JobState
 from webapp.core.jobs.services import MAX_CLAIMS, Claim
 from webapp.core.tenancy import tenant_scope
-from webapp.training import selectors, services
-from webapp.training.models import TrainingRun
+from webapp.training import costs, selectors, services
+from webapp.training.models import CostSample, Device, TrainingRun
 from workers.tasks import train_adapter as module
 from workers.tasks import training_folder, training_progress
 from workers.tasks.train_adapter import train_adapter
@@ -52,7 +52,11 @@ def tiny_base(settings: Settings, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def one_child() -> Iterator[None]:
     """The child is kept from test to test, as a worker keeps it from run to run."""
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "OMP_NUM_THREADS", "1"
+        )  # threads that spin for each other are slow where others work too
+        yield
     module._trainer.stop()
 
 
@@ -101,6 +105,34 @@ def test_the_same_prompts_are_answered_at_each_measurement(firm: Firm) -> None:
     assert (asked.prompt, asked.expected) == ("See 539 US 306, 2.", "See 539 U. S. 306, 2."), "held out"
     assert {answer.step for answer in asked.answers} >= {0, 2}
     assert any(answer.text for answer in asked.answers)
+
+
+def test_what_a_run_cost_is_kept_for_the_next_estimate(firm: Firm) -> None:
+    device = Device.objects.create(
+        name="here",
+        kind="cpu",
+        memory_bytes=8 << 30,
+        host_memory_bytes=8 << 30,
+        matrix_flops=1e11,
+        read_bytes_per_s=1e9,
+        free_disk_bytes=1 << 30,
+    )
+    run = start(firm, epochs=1, mode="resident")
+    train_adapter()
+    sample = CostSample.objects.get()
+    assert (sample.device, sample.mode) == (device, "resident")
+    assert sample.measured_seconds == pytest.approx(look(run).seconds)
+    assert sample.measured_bytes == look(run).peak_bytes
+
+
+def test_a_run_succeeds_whatever_becomes_of_its_cost(firm: Firm, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(run: TrainingRun, **_: Any) -> None:
+        CostSample.objects.create()  # the database refuses it
+
+    monkeypatch.setattr(costs, "record_sample", fail)
+    run = start(firm, epochs=1)
+    train_adapter()
+    assert look(run).job.state == "succeeded"
 
 
 def test_the_base_stays_loaded_from_run_to_run(firm: Firm) -> None:

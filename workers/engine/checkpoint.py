@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from workers.engine.events import Answer, Point
@@ -71,7 +71,7 @@ class Checkpoints:
         if target.exists():
             shutil.rmtree(target)
         with whole_folder(target) as beside:
-            save_file(tensors, beside / STATE)
+            (beside / STATE).write_bytes(save(tensors))  # save_file hides a full disk in an error of its own
             self._sealer.write(beside / JOURNAL, journal.to_json().encode(), self._purpose(target))
         for old in self._folder.iterdir():
             if old != target:

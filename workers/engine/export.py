@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from peft import LoraConfig
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from webapp.training.spec import TrainingSpec
 from workers.engine.files import sha256_of, whole_folder
@@ -42,7 +42,7 @@ class OwnNames(Protocol):
 
 
 def export(learner: Learner, base: Base, spec: TrainingSpec, folder: Path) -> Exported:
-    """Write the adapter to `folder`, which appears whole or not at all. Raises FileExistsError."""
+    """Write the adapter to `folder`, which appears whole or not at all. Raises FileExistsError, OSError."""
     prefix, pattern, targets = LLAMA_PREFIX, LLAMA_LAYERS, list(spec.target_modules)
     if isinstance(learner, OwnNames):
         prefix, pattern, targets = learner.prefix, learner.layers_pattern, learner.target_modules
@@ -68,5 +68,6 @@ def export(learner: Learner, base: Base, spec: TrainingSpec, folder: Path) -> Ex
     config["target_modules"] = sorted(config["target_modules"])  # a set, which would change place run by run
     with whole_folder(folder) as beside:
         (beside / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True), "utf-8")
-        save_file(tensors, beside / WEIGHTS, metadata={"format": "pt"})
+        # save_file hides a full disk in an error of its own
+        (beside / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
         return Exported(sha256_of(beside / WEIGHTS), (beside / WEIGHTS).stat().st_size)

@@ -31,7 +31,7 @@ from workers.engine.events import (
     Step,
 )
 from workers.engine.examples import Dataset, Example
-from workers.engine.learner import Base, Check
+from workers.engine.learner import Base, Check, Learner
 from workers.engine.memory import used_bytes
 from workers.engine.schedule import evaluation_steps, learning_rate
 from workers.engine.sealed import Sealer
@@ -85,7 +85,7 @@ class Trainer:
             train_tokens=sum(map(_tokens, self._batches)),
             heldout_tokens=_tokens(dataset.heldout),
         )
-        mark = _mark(base, dataset, spec, self.learner.precision)
+        mark = _mark(base, dataset, spec, self.learner)
         self._checkpoints = Checkpoints(work.folder / "checkpoints", work.sealer, mark)
         self._journal, self._best = Journal(), list[Tensor]()
         self._watch = Watch([])
@@ -297,9 +297,11 @@ class Watch:
         self._lowest = min(self._lowest, self._smooth)
 
 
-def _mark(base: Base, dataset: Dataset, spec: TrainingSpec, precision: str) -> str:
+def _mark(base: Base, dataset: Dataset, spec: TrainingSpec, learner: Learner) -> str:
     """What is trained on what, how: short, and different for everything that differs."""
-    what = hashlib.sha256(json.dumps([base.name, base.parameters, spec.as_dict(), precision]).encode())
+    # As it is done, not as it was asked for: a worker may ask for “auto” or name what that came to before.
+    how = spec.as_dict() | {"mode": learner.mode, "precision": learner.precision}
+    what = hashlib.sha256(json.dumps([base.name, base.parameters, how]).encode())
     for examples in (dataset.train, dataset.heldout):
         for example in examples:
             what.update(array("q", (len(example.tokens), example.prompt_length, *example.tokens)))

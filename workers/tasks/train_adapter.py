@@ -13,7 +13,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from webapp.adapters import services as adapters
 from webapp.core import storage
@@ -23,8 +23,9 @@ from webapp.core.jobs.services import Claim
 from webapp.core.tenancy import firm_scope
 from webapp.datasets import selectors as datasets
 from webapp.datasets.services import as_line
-from webapp.training import selectors, services
+from webapp.training import costs, selectors, services
 from webapp.training.models import TrainingRun
+from workers.tasks import measure_device
 from workers.tasks.run_job import (
     AWAY,
     CancelledWith,
@@ -84,6 +85,7 @@ def _train(held: Held) -> Record | CancelledWith:
                 "dataset without it, and train on that."
             )
         prompts = services.fixed_prompts(run.dataset)
+        mode = costs.mode_for(run)
         lines = [as_line(example) for example in datasets.examples(run.dataset).iterator()]
         key = storage.derived_key(
             tenant_id=tenant_id, wrapped_key=run.tenant.wrapped_key, purpose=f"training {run.id}"
@@ -94,7 +96,7 @@ def _train(held: Held) -> Record | CancelledWith:
         "run": str(run.id),
         "base": str(_base_of(run).folder),
         "dataset": str(folder.examples),
-        "spec": run.spec,
+        "spec": {**run.spec, "mode": mode},
         "output": str(folder.adapter),
         "work": str(folder.path),
         "key": base64.b64encode(key).decode(),
@@ -111,11 +113,24 @@ def _train(held: Held) -> Record | CancelledWith:
 
     def record() -> None:
         progress.write()
+        if end["event"] == "done":
+            _record_cost(run)
         adapters.add_version(run=run, version_id=version_id, sha256=end["sha256"], size=end["bytes"])
         with _postponed_when_full():
             folder.publish_adapter(storage.adapter_dir(tenant_id, version_id))
 
     return CancelledWith(record) if end["event"] == "cancelled" else record
+
+
+def _record_cost(run: TrainingRun) -> None:
+    """What the run cost, for the next estimate. No run fails for want of it."""
+    try:
+        with transaction.atomic():
+            costs.record_sample(run, device=measure_device.of_this_worker())
+    except AWAY:
+        raise
+    except Exception as error:
+        log.warning("The cost of run %s was not kept: %s.", run.id, type(error).__name__)
 
 
 def _base_of(run: TrainingRun) -> selectors.BaseModel:

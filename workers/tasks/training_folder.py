@@ -69,8 +69,9 @@ def remove_plain(folder: Path) -> None:
     """Remove what former attempts left in plain: their worker is dead or has lost the run."""
     for path in folder.glob("examples-*.jsonl"):
         path.unlink(missing_ok=True)
-    for path in folder.glob("adapter-*"):
-        shutil.rmtree(path, ignore_errors=True)
+    for name in ("adapter-*", ".adapter-*"):  # whole, half written
+        for path in folder.glob(name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def sweep() -> None:
