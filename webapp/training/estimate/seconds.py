@@ -13,10 +13,12 @@ from webapp.training.spec import TrainingSpec
 # narrow products are bound by memory. (kind, whether on the fast path); CPUs measured, GPUs as reported for
 # LoRA by others: nothing of this was run on one here.
 EFFICIENCY = {("cpu", True): 0.65, ("cpu", False): 0.3, ("cuda", True): 0.4, ("cuda", False): 0.35}
+# Passes without a backward one keep nothing and multiply nothing narrow: so much faster per operation.
+FORWARD_ONLY = 1.2
 # Unpacking 4-bit weights for every product, as QLoRA's authors and bitsandbytes report it.
 NF4_SLOWDOWN = 1.35
-# Bytes read from memory in the time of one operation at the matrix rate: generating is bound by that.
-READ_BYTES_PER_FLOP = {"cpu": 0.08, "cuda": 0.005}
+# Bytes of weights that pass in the time of one operation at the matrix rate: generating is bound by that.
+READ_BYTES_PER_FLOP = {"cpu": 0.05, "cuda": 0.005}
 # Files that the system keeps in memory are copied at about this rate.
 CACHED_BYTES_PER_S = 3e9
 START_SECONDS = 2.0  # configuration, tokenizer
@@ -24,7 +26,7 @@ EXAMPLES_TOKENISED_PER_S = 800
 
 # workers/engine/schedule.py and trainer.py: how often a run is measured, and what it is asked then.
 EVALUATION_SHARE = 0.25
-ANSWER_TOKENS = 48
+PROMPTS, ANSWER_TOKENS = 3, 48
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,22 @@ class Seconds:
 def seconds(plan: Plan) -> Seconds:
     """Where the time of a whole run goes. Streamed weights come while others compute: the slower counts."""
     work, rate = plan.work, _rate(plan)
-    evaluations = evaluation_count(work, plan.spec) if work.heldout_examples else 0
-    tokens = work.tokens + work.heldout_tokens
-    prefix = tokens * plan.kept_below * _forward(plan) / rate
-    heldout = _heldout_flops(plan) / rate
+    prefix = work.all_computed(plan.spec) * plan.kept_below * _forward(plan) / (rate * FORWARD_ONLY)
+    heldout = _heldout_flops(plan) / (rate * FORWARD_ONLY) if work.heldout_examples else 0.0
     training = _training_flops(plan) / rate
     answers = _answer_seconds(plan)
     if plan.streamed:
         layer = _read_seconds(plan) / plan.shape.layers
         above = plan.shape.layers - plan.kept_below
         passes = 2 * work.steps(plan.spec) * work.parts(plan.spec)  # forwards and backwards
-        prefix = max(prefix, tokens / plan.spec.batch_tokens * plan.kept_below * layer)
-        heldout = max(heldout, max(1.0, work.heldout_tokens / plan.spec.batch_tokens) * above * layer)
+        parts = (work.tokens + work.heldout_tokens) / plan.spec.batch_tokens
+        prefix = max(prefix, parts * plan.kept_below * layer)
+        if work.heldout_examples:
+            parts = max(1.0, work.heldout_tokens / plan.spec.batch_tokens)
+            heldout = max(heldout, parts * above * layer)
         training = max(training, passes * above * layer)
         answers = 0.0  # none are asked for
+    evaluations = evaluation_count(work, plan.spec)
     return Seconds(
         loading=_loading(plan),
         prefix=prefix,
@@ -67,7 +71,7 @@ def seconds(plan: Plan) -> Seconds:
 
 
 def evaluation_count(work: Workload, spec: TrainingSpec) -> int:
-    """How often the held-out examples are measured: before the first step, and on the way to the last."""
+    """How often it is measured, and answers: before the first step, and on the way to the last."""
     tokens = work.tokens * work.passes(spec)
     affordable = int(EVALUATION_SHARE * 3 * tokens / max(work.heldout_tokens, 1))
     return 1 + max(1, min(spec.evaluations, work.steps(spec), affordable))
@@ -149,7 +153,11 @@ def _read_rate(machine: Machine, size: int) -> float:
 
 
 def _answer_seconds(plan: Plan) -> float:
-    """Greedy answers to all prompts together: every token reads all weights."""
+    """Greedy answers to all prompts together: the prompts are read at once, then every token reads all
+    weights."""
     shape = plan.shape
+    asked = PROMPTS * plan.work.mean * (1 - plan.label_share)
+    reading = asked * shape.layers * _forward(plan) / (_rate(plan) * FORWARD_ONLY)
     weights = (shape.layers * shape.layer_parameters + shape.embedding) * plan.number_bytes
-    return ANSWER_TOKENS * weights / (plan.machine.matrix_flops * READ_BYTES_PER_FLOP[plan.machine.kind])
+    rate = plan.machine.matrix_flops * READ_BYTES_PER_FLOP[plan.machine.kind]
+    return reading + ANSWER_TOKENS * weights / rate

@@ -79,8 +79,16 @@ class Workload:
 
     def heldout_computed(self, spec: TrainingSpec) -> float:
         """The same of one pass over the held-out examples."""
-        together = min(spec.batch_tokens / self.mean, self.heldout_examples)
-        return self.heldout_tokens - self.shared * self.heldout_examples * (1 - 1 / max(1.0, together))
+        return self._forward_computed(spec, self.heldout_examples, self.heldout_tokens)
+
+    def all_computed(self, spec: TrainingSpec) -> float:
+        """The same of one forward pass over all examples, in parts that no step divides."""
+        examples = self.examples + self.heldout_examples
+        return self._forward_computed(spec, examples, self.tokens + self.heldout_tokens)
+
+    def _forward_computed(self, spec: TrainingSpec, examples: int, tokens: int) -> float:
+        together = max(1.0, min(spec.batch_tokens / self.mean, examples))
+        return tokens - self.shared * examples * (1 - 1 / together)
 
     def _planned(self, spec: TrainingSpec) -> int:
         return math.ceil(self.examples / spec.batch_size) * spec.epochs
