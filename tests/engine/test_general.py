@@ -22,10 +22,13 @@ from tests.engine.reference import a_spec, reference_loss
 from webapp.training.spec import TrainingSpec
 from workers.engine.base_model import BaseModel
 from workers.engine.errors import EngineError
-from workers.engine.examples import Example, encode
+from workers.engine.events import Step
+from workers.engine.examples import Example, encode, encode_prompt
 from workers.engine.export import export
 from workers.engine.general.base import GeneralBase
 from workers.engine.general.learner import PaddedBatch, micro_batches
+from workers.engine.sealed import Sealer
+from workers.engine.trainer import Trainer, Work
 
 MakeFamily = Callable[[str], Path]
 
@@ -326,3 +329,43 @@ def test_it_notices_that_a_base_was_prepared_again(family: MakeFamily, tmp_path:
     assert base.is_of(folder) and not base.is_of(family("llama"))
     make_family(folder, "qwen3", tokenizer_from=family("llama"), seed=1)
     assert not base.is_of(folder)
+
+
+def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(
+    family: MakeFamily, tmp_path: Path
+) -> None:
+    base = GeneralBase.load(family("qwen3"))
+
+    class Killed(Exception):
+        pass
+
+    def run(work: Path, out: Path, kill_after: int | None = None) -> tuple[list[Any], str]:
+        events: list[Any] = []
+
+        def check() -> None:
+            if kill_after is not None and any(getattr(event, "step", 0) == kill_after for event in events):
+                raise Killed
+
+        spec = a_spec(epochs=2, batch_size=3, batch_tokens=128, dropout=0.1, evaluations=2)
+        lines = [*citation_lines(9), *citation_lines(2, "heldout", start=50)]
+        trainer = Trainer(
+            base,
+            encode(base, lines, 512),
+            spec,
+            work=Work(work, Sealer(bytes(32)), 0.0),
+            report=events.append,
+            check=check,
+            prompts=[encode_prompt(base, "See 530 US 1.")],
+        )
+        trainer.run()
+        return [event.loss for event in events if isinstance(event, Step)], export(
+            trainer.learner, base, spec, out
+        ).sha256
+
+    losses, expected = run(tmp_path / "alone", tmp_path / "undisturbed")
+    with pytest.raises(Killed):
+        run(tmp_path / "work", tmp_path / "never", kill_after=3)
+    again, digest = run(tmp_path / "work", tmp_path / "resumed")
+    assert 0 < len(again) < len(losses) == 6
+    assert again == losses[-len(again) :]
+    assert digest == expected
