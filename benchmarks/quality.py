@@ -29,7 +29,7 @@ RANKS = (4, 16, 64)
 RATES = (1e-3, 2e-3, 5e-4)  # of adapters; the likeliest first
 FULL_RATES = (1e-4, 3e-4, 3e-5)
 KINDS, MAX_TOKENS = ("cite", "draft", "continue"), 96
-STEPS, EPOCHS, BATCH = 24, 2, 4
+STEPS, EPOCHS, BATCH = 20, 2, 4
 CHOSEN_BY, HELD_OUT = 16, 32
 BYTES = 4  # of a number in fp32
 

@@ -46,7 +46,7 @@ PEERS = {
     "loop": "transformers + PEFT loop",
 }
 OURS = {"full-depth": "Housestyle, full depth", "frozen-prefix": "Housestyle, frozen prefix"}
-STEPS, BATCH, HELD_OUT = 10, 8, 32
+STEPS, BATCH, HELD_OUT = 8, 8, 32
 SPEC: dict[str, Any] = {
     "rank": 16,
     "alpha": 32.0,
