@@ -109,7 +109,7 @@ class BaseModel:
         """`[rows, hidden]`."""
         if self.embedding is not None:
             return self.embedding[tokens]
-        present, where = tokens.unique(return_inverse=True)
+        present, where = torch.unique(tokens, return_inverse=True)
         return self.files.rows(_EMBEDDING, present, self.device)[where]
 
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:

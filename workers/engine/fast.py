@@ -33,7 +33,9 @@ class FastLearner:
     def __init__(self, base: BaseModel, spec: TrainingSpec) -> None:
         self.base, self.spec = base, spec
         self.adapter = Adapter(base.layers.like, len(base.layers), spec)
-        self.layers = (StreamedPass if base.streamed else ResidentPass)(base, self.adapter)
+        self.layers: ResidentPass | StreamedPass = (
+            StreamedPass(base, self.adapter) if base.streamed else ResidentPass(base, self.adapter)
+        )
         self._prefix: FrozenPrefix | None = None
 
     @property
@@ -79,7 +81,7 @@ class FastLearner:
         return total / labels
 
     def answers(self, prompts: Sequence[Sequence[int]], most: int, check: Check) -> list[list[int]]:
-        if self.base.streamed:
+        if isinstance(self.layers, StreamedPass):
             return []
         self.layers.refresh()
         return greedy(self.base, self.layers, prompts, most, check)

@@ -56,11 +56,8 @@ class _Sequence:
 
     def attend(self, index: int, qkv: Tensor, shape: AttentionShape) -> Tensor:
         """`[new, heads head_dim]`; keeps the new keys and values."""
-        q, k, v = (
-            shape.by_head(qkv)
-            .transpose(0, 1)[None]
-            .split([shape.heads, shape.kv_heads, shape.kv_heads], dim=1)
-        )
+        heads = shape.by_head(qkv).transpose(0, 1)[None]
+        q, k, v = heads.split([shape.heads, shape.kv_heads, shape.kv_heads], dim=1)  # type: ignore[no-untyped-call]
         before = self._kept[index]
         if before is not None:
             k, v = torch.cat([before[0], k], dim=2), torch.cat([before[1], v], dim=2)

@@ -209,7 +209,7 @@ class Trainer:
         answers = self.learner.answers(self._prompts, ANSWER_TOKENS, self._check)
         if not answers:
             return
-        texts = [self._base.tokenizer.decode(tokens, skip_special_tokens=True) for tokens in answers]
+        texts = [str(self._base.tokenizer.decode(tokens, skip_special_tokens=True)) for tokens in answers]
         step = self._journal.step
         self._journal.answers += [Answer(step, place, text) for place, text in enumerate(texts)]
         self._report(Answers(step, texts))
