@@ -18,7 +18,7 @@ FORWARD_ONLY = 1.2
 # Unpacking 4-bit weights for every product, as QLoRA's authors and bitsandbytes report it.
 NF4_SLOWDOWN = 1.35
 # Bytes of weights that pass in the time of one operation at the matrix rate: generating is bound by that.
-READ_BYTES_PER_FLOP = {"cpu": 0.05, "cuda": 0.005}
+READ_BYTES_PER_FLOP = {"cpu": 0.04, "cuda": 0.005}
 # Files that the system keeps in memory are copied at about this rate.
 CACHED_BYTES_PER_S = 3e9
 START_SECONDS = 2.0  # configuration, tokenizer
