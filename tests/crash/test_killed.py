@@ -1,12 +1,13 @@
-"""`kill -9` of the worker at any moment: the run is what it would have been."""
+"""A worker that ends at any moment, killed or asked to: the run is what it would have been."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import pytest
 
-from tests.crash.site import Result, Site
+from tests.crash.site import WAIT_SECONDS, Result, Site
 from webapp.training.models import Phase, TrainingRun
 
 pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.slow]
@@ -47,3 +48,21 @@ def test_a_run_whose_worker_is_killed_again_and_again_is_the_undisturbed_one(
     crash_site.finish(run)
     assert crash_site.result(run) == undisturbed
     assert crash_site.look(run).job.epoch == len(moments) + 1
+
+
+def test_a_worker_that_is_asked_to_end_gives_its_run_back_at_once(
+    crash_site: Site, undisturbed: Result
+) -> None:
+    crash_site.need_workers()
+    run = crash_site.start()
+    crash_site.wait(run, lambda found: found.step >= 10)
+    worker = crash_site.holder(run)
+    worker.send(signal.SIGTERM)
+    waiting = crash_site.wait(run, lambda found: found.job.state == "queued", relaying=False)
+    assert (waiting.job.epoch, waiting.job.attempts) == (1, 0), "no lease had to run out, and nothing failed"
+    assert worker.process.wait(WAIT_SECONDS) == 0
+
+    crash_site.need_workers()
+    crash_site.wait(run, lambda found: found.job.state == "running")
+    crash_site.finish(run)
+    assert crash_site.result(run) == undisturbed

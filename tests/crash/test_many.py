@@ -25,10 +25,9 @@ def test_a_firm_with_twenty_queued_runs_does_not_hold_up_anothers_first(crash_si
     crash_site.need_workers()
     theirs = [crash_site.start(busy, **SHORT_RUN) for _ in range(20)]
     first = crash_site.start(other, **SHORT_RUN)
-    ended = crash_site.wait(first, lambda found: found.job.has_ended)
-    between = [
-        job
-        for job in (crash_site.look(run).job for run in theirs)
-        if job.started_at is not None and first.job.queued_at < job.started_at < ended.job.started_at
-    ]
+    began = crash_site.wait(first, lambda found: found.job.has_ended).job.started_at
+    assert began is not None
+    starts = [crash_site.look(run).job.started_at for run in theirs]
+    between = [start for start in starts if start is not None and first.job.queued_at < start < began]
     assert len(between) <= 1
+    assert None in starts, "others of the busy firm still wait"
