@@ -16,11 +16,11 @@ from tests.engine.data import citation_lines
 from tests.engine.reference import a_spec
 from webapp.training.spec import TrainingSpec
 from workers.engine.base_model import BaseModel
-from workers.engine.batches import plan
+from workers.engine.batches import parts, plan
 from workers.engine.checkpoint import Checkpoints
 from workers.engine.errors import EngineError
 from workers.engine.events import Answers, Checkpoint, Event, HeldOut, Notice, Preparing, Started, Step
-from workers.engine.examples import Dataset, encode, encode_prompt
+from workers.engine.examples import Dataset, Example, encode, encode_prompt
 from workers.engine.export import export
 from workers.engine.schedule import evaluation_steps, learning_rate
 from workers.engine.sealed import Sealer
@@ -55,9 +55,7 @@ class Stopped(Exception):
 
 
 @pytest.fixture
-def run(
-    tiny: BaseModel, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Run:
+def run(tiny: BaseModel, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr("workers.engine.trainer.ANSWER_TOKENS", 6)
     made = iter(range(1000))
 
@@ -284,6 +282,18 @@ def test_every_epoch_sees_every_example_in_an_order_of_its_own(dataset: Dataset)
     assert steps == plan(dataset.train, a_spec(epochs=2, batch_size=5))
     assert steps != plan(dataset.train, a_spec(epochs=2, batch_size=5, seed=1))
     assert plan(dataset.train, a_spec(epochs=2, batch_size=5, max_steps=3)) == steps[:3]
+
+
+def test_a_step_is_computed_in_few_and_equal_parts() -> None:
+    lengths = (90, 100, 110, 200, 210, 220, 230, 240)
+    examples = [Example((place, *range(length - 1)), 5) for place, length in enumerate(lengths)]
+    whole = [sorted(len(example.tokens) for example in part) for part in parts(examples, 1400)]
+    assert whole == [list(lengths)]
+    halves = parts(examples, 1300)
+    assert [sum(len(example.tokens) for example in part) for part in halves] == [710, 690]
+    assert [example for part in halves for example in part] == examples
+    assert [len(part) for part in parts(examples, 50)] == [1] * 8
+    assert parts([], 50) == []
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_nearly_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,14 +77,16 @@ def plan(examples: Sequence[Example], spec: TrainingSpec) -> list[list[Example]]
 
 
 def parts(examples: Sequence[Example], most_tokens: int) -> list[list[Example]]:
-    """The examples of a step in parts of at most `most_tokens` tokens (or one example), neighbours of which
-    begin alike."""
+    """The examples of a step in as few parts of at most `most_tokens` tokens (or one example) as may be,
+    about equally large, neighbours in which begin alike."""
+    total = sum(len(example.tokens) for example in examples)
+    enough = total / max(1, math.ceil(total / most_tokens))
     made: list[list[Example]] = []
-    room = 0
+    size = 0
     for example in sorted(examples, key=lambda example: example.tokens):
-        if not made or len(example.tokens) > room:
+        if not made or size >= enough or size + len(example.tokens) > most_tokens:
             made.append([])
-            room = most_tokens
+            size = 0
         made[-1].append(example)
-        room -= len(example.tokens)
+        size += len(example.tokens)
     return made
