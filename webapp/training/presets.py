@@ -56,7 +56,7 @@ class Given:
     def batch_tokens(self) -> int:
         """Tokens computed at once: what fills the device, and leaves room for the base."""
         if not self.on_gpu:
-            return 1536
+            return 2048
         return next(tokens for least, tokens in _GPU_TOKENS if self.device_bytes >= least)
 
 

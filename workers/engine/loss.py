@@ -24,17 +24,19 @@ class LabelLoss(Function):
         rows = h.shape[0]
         dh = torch.empty_like(h) if ctx.needs_input_grad[0] else None
         total = h.new_zeros(())
-        buffer = h.new_empty(min(LOGIT_ROWS, rows), head.shape[0])
+        buffer = h.new_empty(head.shape[0] * min(LOGIT_ROWS, rows))
         for start in range(0, rows, LOGIT_ROWS):
             chunk = slice(start, min(start + LOGIT_ROWS, rows))
-            logits = torch.mm(h[chunk], head.t(), out=buffer[: chunk.stop - start])
-            of_label = logits.gather(1, labels[chunk, None])
-            highest = logits.amax(-1, keepdim=True)
+            # One column a row of h: CPUs multiply that way round nearly twice as fast.
+            logits = buffer[: head.shape[0] * (chunk.stop - start)].view(head.shape[0], -1)
+            torch.mm(head, h[chunk].t(), out=logits)
+            of_label = logits.gather(0, labels[None, chunk])
+            highest = logits.amax(0, keepdim=True)
             exp = logits.sub_(highest).exp_()
-            z = exp.sum(-1, keepdim=True)
+            z = exp.sum(0, keepdim=True)
             total += (z.log() + highest - of_label).sum()
             if dh is not None:
-                torch.mm(exp, head, out=dh[chunk]).div_(z).sub_(head[labels[chunk]])
+                torch.mm(exp.t(), head, out=dh[chunk]).div_(z.t()).sub_(head[labels[chunk]])
         if dh is not None:
             ctx.save_for_backward(dh.div_(rows))
         return total / rows
