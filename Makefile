@@ -10,10 +10,12 @@ INSTALLED := .venv/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIP_INSTALL := $(PIP) install --progress-bar on -c constraints.txt
 EMBEDDED := $(BIN)/python -m webapp.core.embedded
+# Two processes of one thread each: threads of both would wait for one another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 RANDOM_KEY := $$($(BIN)/python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')
 RANDOM_TEXT := $$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
 
-.PHONY: help setup run test check format screenshots clean chromium readers
+.PHONY: help setup run test test-slow check format screenshots clean chromium readers
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -35,15 +37,19 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: $(INSTALLED) ## Start the product on http://127.0.0.1:8800 (ARGS="--help" lists its options)
 	@$(BIN)/python -m workers.supervisor $(ARGS)
 
-test: $(INSTALLED) chromium readers ## Run all tests on servers they start themselves (ARGS go to pytest)
+test: $(INSTALLED) chromium readers ## Run the tests on servers they start themselves (ARGS go to pytest)
 	@$(BIN)/python -c 'from tests.models import base_model_folder; base_model_folder()'
 	@if command -v chromium > /dev/null; then \
-		$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS); \
+		$(PYTEST) -m 'not slow' $(ARGS); \
 	else \
 		echo 'There is no Chromium here, so these browser tests are left out:'; \
 		$(BIN)/python -m pytest --collect-only -q -m browser | grep '::' || true; \
-		$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m 'not browser' $(ARGS); \
+		$(PYTEST) -m 'not slow and not browser' $(ARGS); \
 	fi
+
+test-slow: $(INSTALLED) readers ## Run the tests that take long: processes killed, servers away, damaged files
+	@$(BIN)/python -c 'from tests.models import base_model_folder; base_model_folder()'
+	@$(PYTEST) -m slow $(ARGS)
 
 # The browser tests want the distribution's Chromium. Without root or apt they are left out, and named.
 chromium:

@@ -57,6 +57,7 @@ SPEC: dict[str, Any] = {
     "warmup_share": 0.1,
     "epochs": 1,
     "batch_size": BATCH,
+    "batch_tokens": 2048,
     "evaluations": 1,
     "patience": 0,
     "precision": "fp32",

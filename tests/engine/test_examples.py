@@ -29,11 +29,12 @@ def test_the_labels_are_the_completion_and_the_end_token(tiny: BaseModel) -> Non
 def test_a_batch_scores_each_label_from_the_row_before_it(tiny: BaseModel) -> None:
     examples = encode(tiny, citation_lines(3), 1024).train
     batch = Batch.of(examples)
-    rows = [token for example in examples for token in example.tokens[:-1]]
-    assert batch.tokens.tolist() == rows
+    own = [token for example in examples for token in example.tokens[batch.shared : -1]]
+    rows = [*examples[0].tokens[: batch.shared], *own]
+    assert batch.shared > 0 and batch.tokens.tolist() == rows
     assert len(batch.labels) == sum(example.labels for example in examples)
     for row, label in zip(batch.label_rows.tolist(), batch.labels.tolist(), strict=True):
-        ends_example = row + 1 == len(rows) or batch.positions[row + 1] == 0
+        ends_example = row + 1 == len(rows) or batch.positions[row + 1] == batch.shared
         assert label in tiny.stop_tokens if ends_example else rows[row + 1] == label
 
 

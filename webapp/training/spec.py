@@ -87,7 +87,7 @@ class TrainingSpec:
     warmup_share: float = 0.1
     epochs: int = 1
     batch_size: int = 8
-    batch_tokens: int = 2048
+    batch_tokens: int = 1536
     max_length: int = 1024
     max_steps: int = 0
     evaluations: int = 8
