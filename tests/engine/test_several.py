@@ -30,6 +30,8 @@ from workers.engine.sealed import Sealer
 from workers.engine.trainer import Trainer, Work
 from workers.trainer_command import child_command
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PROCESSES = 2
 ENDS = {"done", "failed", "errored", "postponed", "cancelled"}

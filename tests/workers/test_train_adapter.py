@@ -210,6 +210,7 @@ def test_a_child_that_dies_is_replaced_and_its_run_goes_on(
         assert [step for step, _ in selectors.curve(ended)["heldout"]] == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_run_whose_child_dies_each_time_fails_with_a_sentence(
     firm: Firm, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_run_whose_child_dies_each_time_fails_with_a_sentence(
     assert look(again).job.state == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_run_that_got_on_is_not_given_up_for_its_childs_later_deaths(
     firm: Firm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

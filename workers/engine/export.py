@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from peft import LoraConfig
 from safetensors.torch import save
 
 from webapp.training.spec import TrainingSpec
@@ -43,6 +42,8 @@ class OwnNames(Protocol):
 
 def export(learner: Learner, base: Base, spec: TrainingSpec, folder: Path) -> Exported:
     """Write the adapter to `folder`, which appears whole or not at all. Raises FileExistsError, OSError."""
+    from peft import LoraConfig  # here, since it takes seconds and a child should start at once
+
     prefix, pattern, targets = LLAMA_PREFIX, LLAMA_LAYERS, list(spec.target_modules)
     if isinstance(learner, OwnNames):
         prefix, pattern, targets = learner.prefix, learner.layers_pattern, learner.target_modules

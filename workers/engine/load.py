@@ -13,8 +13,6 @@ from transformers import AutoConfig
 
 from workers.engine.base_model import BaseModel, fast_path_problem
 from workers.engine.errors import EngineError
-from workers.engine.general.base import GeneralBase
-from workers.engine.general.sharded import ShardedBase
 from workers.engine.learner import Base
 from workers.engine.ranks import Ranks
 
@@ -39,13 +37,18 @@ def load_base(folder: Path, precision: str = "auto", mode: str = "auto", ranks: 
 
     `ranks` are the processes that compute a run together, where it is more than this one.
     """
+    # PEFT and all that it brings along would make every start of a child seconds longer.
     if ranks is not None and ranks.several:
+        from workers.engine.general.sharded import ShardedBase
+
         if precision == "auto":
             precision = ranks.agree(quickest_precision(default_device()))
         return ShardedBase.load_for(ranks, folder, precision, mode)
     way = way_of(folder, precision, mode)
     if way.path == "fast":
         return BaseModel.load(folder, streamed=way.mode == "streamed", device=default_device())
+    from workers.engine.general.base import GeneralBase
+
     return GeneralBase.load(folder, way.precision, way.mode, default_device())
 
 
