@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from workers.engine.batches import Batch
 from workers.engine.examples import encode
 from workers.engine.export import CONFIG, WEIGHTS, export
 from workers.engine.fast import FastLearner
-from workers.engine.files import sha256_of
+from workers.engine.files import save_tensors, sha256_of
 from workers.serving.adapter_file import read_adapter
 from workers.serving.config import LlamaConfig
 
@@ -132,3 +133,10 @@ def test_a_fresh_adapter_begins_as_peft_begins(tiny: BaseModel, tmp_path: Path) 
             bound = tensor.shape[1] ** -0.5
             assert tensor.abs().max() <= bound
             assert tensor.std().item() == pytest.approx(bound / 3**0.5, rel=0.05)
+
+
+def test_what_the_system_said_is_not_hidden(tmp_path: Path) -> None:
+    """Whoever catches it must be able to tell a full disk (tests/crash) from a fault."""
+    with pytest.raises(OSError, match="No such file") as refused:
+        save_tensors({"a": torch.zeros(1)}, tmp_path / "nowhere" / "file")
+    assert refused.value.errno == errno.ENOENT

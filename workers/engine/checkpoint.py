@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from workers.engine.events import Answer, Point
-from workers.engine.files import whole_folder
+from workers.engine.files import save_tensors, whole_folder
 from workers.engine.sealed import Sealer
 
 STATE, JOURNAL = "state.safetensors", "journal"
@@ -71,7 +71,7 @@ class Checkpoints:
         if target.exists():
             shutil.rmtree(target)
         with whole_folder(target) as beside:
-            (beside / STATE).write_bytes(save(tensors))  # save_file hides a full disk in an error of its own
+            save_tensors(tensors, beside / STATE)
             self._sealer.write(beside / JOURNAL, journal.to_json().encode(), self._purpose(target))
         for old in self._folder.iterdir():
             if old != target:

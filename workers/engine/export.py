@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from safetensors.torch import save
-
 from webapp.training.spec import TrainingSpec
-from workers.engine.files import sha256_of, whole_folder
+from workers.engine.files import save_tensors, sha256_of, whole_folder
 from workers.engine.learner import Base, Learner
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -70,5 +68,5 @@ def export(learner: Learner, base: Base, spec: TrainingSpec, folder: Path) -> Ex
     with whole_folder(folder) as beside:
         (beside / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True), "utf-8")
         # save_file hides a full disk in an error of its own
-        (beside / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
+        save_tensors(tensors, beside / WEIGHTS)
         return Exported(sha256_of(beside / WEIGHTS), (beside / WEIGHTS).stat().st_size)
