@@ -17,7 +17,7 @@ import pytest
 
 from tests.crash.site import Result, Site
 from webapp.training.models import TrainingRun
-from workers.tasks.train_adapter import DISK_FULL
+from workers.engine.errors import DISK_FULL
 
 pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.slow]
 

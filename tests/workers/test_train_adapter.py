@@ -27,6 +27,7 @@ from webapp.core.jobs.services import MAX_CLAIMS, Claim
 from webapp.core.tenancy import tenant_scope
 from webapp.training import costs, selectors, services
 from webapp.training.models import CostSample, Device, TrainingRun
+from workers.engine.errors import DISK_FULL
 from workers.tasks import train_adapter as module
 from workers.tasks import training_folder, training_progress
 from workers.tasks.train_adapter import train_adapter
@@ -294,7 +295,7 @@ def test_a_disk_that_is_full_lets_the_run_wait(firm: Firm, monkeypatch: pytest.M
         patch.setattr(training_folder.RunFolder, "publish_adapter", full)
         train_adapter()
     waiting = look(run).job
-    assert (waiting.state, waiting.message) == (JobState.QUEUED, module.DISK_FULL)
+    assert (waiting.state, waiting.message) == (JobState.QUEUED, DISK_FULL)
     assert waiting.not_before is not None
     with tenant_scope(firm.tenant.id):
         assert not adapters.versions(firm.tenant.id).exists()

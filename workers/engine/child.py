@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from webapp.training.spec import SpecError, TrainingSpec
-from workers.engine.errors import EngineError
+from workers.engine.errors import DISK_FULL, DISK_FULL_SECONDS, FULL, EngineError
 from workers.engine.events import EVENT_NAMES, Event, Step
 from workers.engine.examples import encode, encode_prompt, read_lines
 from workers.engine.export import Exported, export
@@ -41,13 +41,11 @@ from workers.engine.load import load_base
 from workers.engine.memory import forget_peak, peak_bytes
 from workers.engine.ranks import Ranks
 from workers.engine.sealed import Sealer
-from workers.engine.trainer import ANSWER_TOKENS, FULL, Trainer, Work
+from workers.engine.trainer import ANSWER_TOKENS, Trainer, Work
 
 OUT_OF_MEMORY = (
     "Training ran out of memory: choose a shorter maximum length or fewer tokens at once, then start again."
 )
-DISK_FULL = "The disk is full: the run goes on by itself once there is room."
-DISK_FULL_SECONDS = 30
 # A worker renews its lease every second and loses it after 30: who hears nothing stops before that.
 SILENCE_SECONDS = 25.0
 

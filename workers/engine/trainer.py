@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import math
@@ -18,7 +17,7 @@ from torch import Tensor
 from webapp.training.spec import TrainingSpec
 from workers.engine.batches import plan
 from workers.engine.checkpoint import Checkpoints, Journal
-from workers.engine.errors import EngineError
+from workers.engine.errors import FULL, EngineError
 from workers.engine.events import (
     Answer,
     Answers,
@@ -42,7 +41,6 @@ ANSWER_TOKENS = 48
 SMOOTHING, TIMES_LOWEST, NATS_MORE = 0.8, 2.0, 1.0
 ADVICE = "choose a lower learning rate, then start again."
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_SAVED = "The disk is full: training goes on, but what it learns now can't be saved until there is room."
 
 

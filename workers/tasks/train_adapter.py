@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import errno
 import logging
 import time
 import uuid
@@ -25,6 +24,7 @@ from webapp.datasets import selectors as datasets
 from webapp.datasets.services import as_line
 from webapp.training import costs, selectors, services
 from webapp.training.models import TrainingRun
+from workers.engine.errors import DISK_FULL, DISK_FULL_SECONDS, FULL
 from workers.tasks import measure_device
 from workers.tasks.run_job import (
     AWAY,
@@ -48,9 +48,6 @@ DIED = (
     "Training stopped because its process died, most likely for want of memory. "
     "Choose a shorter maximum length or a smaller batch, then start it again."
 )
-DISK_FULL = "The disk is full: the run goes on by itself once there is room."
-DISK_FULL_SECONDS = 30
-FULL = (errno.ENOSPC, errno.EDQUOT)
 # A child that hears of no renewed lease for so long ends itself (`workers.engine.child`): it did not fail.
 SILENCE_SECONDS = 20.0
 
