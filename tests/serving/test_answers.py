@@ -156,7 +156,8 @@ def wait_for_load(engine: RunningEngine, load: int) -> None:
 def test_a_client_that_leaves_a_stream_frees_its_place(narrow: RunningEngine) -> None:
     with narrow.http.stream("POST", "/v1/completions", json={**endless(), "stream": True}) as response:
         assert response.status_code == 200
-        next(response.iter_lines())
+        lines = response.iter_lines()  # kept: httpx hangs up once nobody holds it
+        next(lines)
         assert narrow.load_now() == 1
     wait_for_load(narrow, 0)
     assert narrow.complete("base", PROMPT).status_code == 200
@@ -170,7 +171,8 @@ def test_a_client_that_stops_waiting_for_a_whole_answer_frees_its_place(narrow: 
 
 def test_a_request_waits_for_its_place_and_may_leave_the_queue(narrow: RunningEngine) -> None:
     with narrow.http.stream("POST", "/v1/completions", json={**endless(), "stream": True}) as response:
-        next(response.iter_lines())
+        lines = response.iter_lines()  # kept, as above
+        next(lines)
         with pytest.raises(httpx.ReadTimeout):
             narrow.http.post("/v1/completions", json=endless(), timeout=httpx.Timeout(30, read=1))
         wait_for_load(narrow, 1)
