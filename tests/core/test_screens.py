@@ -25,6 +25,7 @@ from webapp.datasets.models import (
 from webapp.documents.models import Document, PageImage, Upload, UploadPart
 from webapp.findings.models import Finding, FindingKind
 from webapp.serving import services as serving
+from webapp.serving.models import Rollout, ShadowResult
 from webapp.tenants import selectors as tenants
 from webapp.tenants.models import Matter
 from webapp.training.models import Answer, LossPoint, TrainingRun
@@ -61,7 +62,13 @@ def everything(firm: Firm) -> None:
     version = approved(firm, by=firm.alice, approver=firm.bob)
     matter = into_matter(firm)
     with firm_scope(firm.tenant.id):
-        serving.put_live(member=firm.bob, version=version)
+        deployment = serving.put_live(member=firm.bob, version=version)
+        rollout = Rollout.objects.create(
+            tenant=firm.tenant, version=version, against=deployment, share=5, started_by=firm.bob
+        )
+        ShadowResult.objects.create(
+            tenant=firm.tenant, rollout=rollout, milliseconds=1, live_milliseconds=1, live_characters=1
+        )
         run = version.run
         document = Document.objects.all()[0]
         tenant = firm.tenant

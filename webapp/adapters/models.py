@@ -25,6 +25,7 @@ class VersionState(models.TextChoices):
     CANDIDATE = "candidate", "Waiting for approval"
     APPROVED = "approved", "Approved"
     REJECTED = "rejected", "Rejected"
+    RETIRED = "retired", "Retired"
 
 
 class AdapterVersion(TenantOwned):
@@ -37,6 +38,8 @@ class AdapterVersion(TenantOwned):
     sha256 = models.CharField(max_length=64, help_text="of adapter_model.safetensors")
     size = models.PositiveBigIntegerField(help_text="bytes of adapter_model.safetensors")
     created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True)
+    retired_by = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="+", null=True)
 
     class Meta:
         ordering = ["adapter__name", "-number"]
@@ -44,6 +47,13 @@ class AdapterVersion(TenantOwned):
             models.UniqueConstraint(fields=["adapter", "number"], name="version_number_once"),
             models.CheckConstraint(
                 condition=models.Q(state__in=VersionState.values), name="version_state_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    state=VersionState.RETIRED, retired_at__isnull=False, retired_by__isnull=False
+                )
+                | (~models.Q(state=VersionState.RETIRED) & models.Q(retired_at=None, retired_by=None)),
+                name="version_retired_whole",
             ),
         ]
 

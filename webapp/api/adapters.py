@@ -27,7 +27,7 @@ class AdapterSerializer(serializers.ModelSerializer[Adapter]):
 class VersionSerializer(serializers.ModelSerializer[AdapterVersion]):
     name = serializers.CharField(source="__str__", read_only=True, help_text="name@number")
     adapter_name = serializers.CharField(source="adapter.name", read_only=True)
-    state = serializers.CharField(read_only=True, help_text="candidate, approved or rejected")
+    state = serializers.CharField(read_only=True, help_text="candidate, approved, rejected or retired")
     live = serializers.SerializerMethodField()
     dataset = serializers.UUIDField(source="run.dataset_id", read_only=True)
     started_by = serializers.CharField(source="run.started_by.label", read_only=True)

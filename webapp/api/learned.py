@@ -29,7 +29,7 @@ class LearnedRunSerializer(serializers.Serializer[LearnedRun]):
     )
     version_name = serializers.SerializerMethodField(help_text="name@number")
     version_state = serializers.CharField(
-        source="version.state", allow_null=True, help_text="candidate, approved or rejected"
+        source="version.state", allow_null=True, help_text="candidate, approved, rejected or retired"
     )
     times_live = TimeLiveSerializer(
         many=True, help_text="The latest first; the first has no end while it is live."

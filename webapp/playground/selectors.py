@@ -15,6 +15,8 @@ from webapp.datasets.models import Split
 from webapp.serving import selectors as serving
 
 BASE = "base"
+# Versions in these states never answer again.
+NEVER = (VersionState.REJECTED, VersionState.RETIRED)
 SUGGESTIONS = 3
 # Characters: long enough to hold a citation in its sentence, short enough to read the answers side by side.
 SHORT, LONG = 120, 900
@@ -39,9 +41,9 @@ class Column:
 
 
 def columns(tenant_id: uuid.UUID) -> list[Column]:
-    """The base, then the firm's live version, then its others that were not rejected, newest first."""
+    """The base, then the firm's live version, then its others that may still answer, newest first."""
     live = serving.live_version(tenant_id)
-    offered = adapters.versions(tenant_id).exclude(state=VersionState.REJECTED).order_by("-created_at")
+    offered = adapters.versions(tenant_id).exclude(state__in=NEVER).order_by("-created_at")
     others = [version for version in offered if version != live]
     found = [Column(BASE, "Base model", "Without any house style")]
     if live is not None:
@@ -57,7 +59,7 @@ def version(tenant_id: uuid.UUID, column: str) -> AdapterVersion | None:
         found = adapters.version(tenant_id, uuid.UUID(column))
     except ValueError:
         raise NotFound from None
-    if found.state == VersionState.REJECTED:
+    if found.state in NEVER:
         raise NotFound
     return found
 

@@ -34,6 +34,8 @@ STATES: dict[str, tuple[str, str, str]] = {
     "failed": ("x-circle", "bad", "Failed"),
     "errored": ("x-circle", "bad", "Stopped by a fault"),
     "rejected": ("x-circle", "bad", "Rejected"),
+    "retired": ("dash-circle", "quiet", "Retired"),
+    "trial": ("layout-split", "busy", "On trial"),
     "cancelled": ("dash-circle", "quiet", "Cancelled"),
     "open": ("exclamation-triangle", "wait", "Open"),
     "accepted": ("check-circle", "good", "Kept"),

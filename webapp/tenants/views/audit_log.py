@@ -17,6 +17,8 @@ WORDS = {
     "firm.created": "opened the firm",
     "member.added": "added a person",
     "key.created": "made an API key",
+    "key.rotated": "replaced an API key",
+    "key.access_changed": "changed what an API key may name",
     "key.revoked": "revoked an API key",
     "matter.created": "opened a matter",
     "matter.renamed": "renamed a matter",
@@ -49,6 +51,11 @@ WORDS = {
     "version.rejected": "rejected a version",
     "version.put_live": "put a version live",
     "version.taken_off": "took a version off",
+    "version.rolled_back": "rolled back to a version",
+    "version.retired": "retired a version",
+    "version.trial_begun": "sent a version a share of requests",
+    "version.trial_changed": "changed a version's share of requests",
+    "version.trial_withdrawn": "ended a version's share of requests",
     "job.succeeded": "finished a job",
     "job.failed": "could not finish a job",
     "job.errored": "stopped a job at a fault",
@@ -61,12 +68,13 @@ WORDS = {
 def log(request: MemberRequest) -> HttpResponse:
     tenant_id = request.member.tenant_id
     page = page_of(request, selectors.events(tenant_id))
-    hidden = firm.hidden_from(request.member, [_subject(event) for event in page])
-    rows = [(event, WORDS.get(event.action, event.action), _subject(event) in hidden) for event in page]
+    subjects = {event: _subjects(event) for event in page}
+    hidden = firm.hidden_from(request.member, set().union(*subjects.values()))
+    rows = [(event, WORDS.get(event.action, event.action), bool(subjects[event] & hidden)) for event in page]
     context = {"page": page, "rows": rows, "broken": selectors.first_broken(tenant_id)}
     return render(request, "audit/log.html", context)
 
 
-def _subject(event: Event) -> str:
-    """The id of what an event is about: what a job was for, and not the job."""
-    return str(event.data.get("object", event.object_id))
+def _subjects(event: Event) -> set[str]:
+    """The ids of what an event is about: what a job was for, and not the job; the adapters it names."""
+    return {str(event.data.get("object", event.object_id)), *event.data.get("adapters", [])}
