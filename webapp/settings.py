@@ -10,6 +10,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from webapp.core import secrets
+from webapp.serving import engine_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.get("HOUSESTYLE_HOME") or BASE_DIR / ".housestyle").resolve()
@@ -32,6 +33,12 @@ else:
 
 PUBLIC_URL = os.environ.get("HOUSESTYLE_URL", "http://127.0.0.1:8800").rstrip("/")
 ENGINE_URL = os.environ.get("HOUSESTYLE_ENGINE_URL", "http://127.0.0.1:8801").rstrip("/")
+try:
+    ENGINES = engine_settings.parse(
+        os.environ.get("HOUSESTYLE_ENGINES", ""), os.environ, shared_token=ENGINE_TOKEN
+    )
+except engine_settings.EngineSettingsError as _error:
+    raise ImproperlyConfigured(str(_error)) from None
 BASE_MODEL_NAME = os.environ.get("HOUSESTYLE_BASE_MODEL", "SmolLM2-135M-Instruct")
 BASE_MODEL_DIR = Path(os.environ.get("HOUSESTYLE_MODEL_DIR") or HOME / "models" / BASE_MODEL_NAME)
 MAX_ADAPTER_RANK = int(os.environ.get("HOUSESTYLE_MAX_RANK", "64"))
@@ -61,6 +68,7 @@ INSTALLED_APPS = [
     "webapp.training",
     "webapp.adapters",
     "webapp.serving",
+    "webapp.usage",
     "webapp.gateway",
     "webapp.playground",
     "webapp.api",
@@ -178,6 +186,15 @@ CHECKPOINTS_DIR = HOME / "storage" / "checkpoints"
 CHECKPOINT_SECONDS = float(os.environ.get("HOUSESTYLE_CHECKPOINT_SECONDS") or 30)
 # How many training runs one firm may have running at a time; the others wait.
 TRAINING_RUNS_PER_FIRM = int(os.environ.get("HOUSESTYLE_RUNS_PER_FIRM") or 2)
+# What a firm may ask of the models where its admin set nothing; without a number there is no such limit.
+USAGE_DEFAULTS = {
+    "requests_per_minute": int(os.environ.get("HOUSESTYLE_REQUESTS_PER_MINUTE") or 0) or None,
+    "tokens_per_minute": int(os.environ.get("HOUSESTYLE_TOKENS_PER_MINUTE") or 0) or None,
+    "concurrent": int(os.environ.get("HOUSESTYLE_CONCURRENT_REQUESTS") or 32),
+    "monthly_tokens": int(os.environ.get("HOUSESTYLE_MONTHLY_TOKENS") or 0) or None,
+}
+# Threads, each with a connection of its own, in which a web process does the database work of completions.
+DATABASE_THREADS = int(os.environ.get("HOUSESTYLE_DATABASE_THREADS") or 8)
 MAX_UPLOAD_BYTES = 50 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 200
@@ -192,7 +209,10 @@ CELERY_TASK_ROUTES = {"housestyle.train": {"queue": "training"}}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # A message is a hint: a lost one is published again by the relay, which runs this often.
 RELAY_SECONDS = 5.0
-CELERY_BEAT_SCHEDULE = {"relay": {"task": "housestyle.relay", "schedule": RELAY_SECONDS}}
+CELERY_BEAT_SCHEDULE = {
+    "relay": {"task": "housestyle.relay", "schedule": RELAY_SECONDS},
+    "usage": {"task": "housestyle.usage", "schedule": 30.0},
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

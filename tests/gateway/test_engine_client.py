@@ -13,7 +13,8 @@ import pytest
 from tests.models import tiny_model_folder
 from tests.serving.engines import TOKEN, RunningEngine, running_engine
 from webapp.core.errors import Unavailable
-from webapp.serving.engine import BROKEN_OFF, EngineRefused, Route, _lines, cache_salt, engine
+from webapp.serving.engine import BROKEN_OFF, EngineRefused, Route, cache_salt, engine
+from webapp.serving.engine.answers import _lines
 
 pytestmark = pytest.mark.xdist_group("web")
 

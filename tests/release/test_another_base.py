@@ -6,16 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from asgiref.sync import async_to_sync
 
 from tests.conftest import Firm
 from tests.factories import approved
 from webapp.adapters.models import AdapterVersion
 from webapp.core.errors import Conflict, Unavailable
 from webapp.core.tenancy import tenant_scope
-from webapp.serving import loading, selectors, services
+from webapp.serving import selectors, services
+from webapp.serving.engine import loading
+from webapp.serving.engine.targets import Target
+from webapp.serving.engine_settings import Kind, Replica
 
 SERVED, OTHER = "a" * 64, "b" * 64
 
@@ -64,13 +65,6 @@ def test_the_engine_is_never_asked_to_load_an_adapter_of_another_base(firm: Firm
     """Of equal sizes it would load, and answer nonsense."""
     version = approved_of(firm, OTHER)
 
-    async def load() -> None:
-        def asked(request: httpx.Request) -> httpx.Response:
-            raise AssertionError(request.url)
-
-        transport = httpx.MockTransport(asked)
-        async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
-            await loading.load(client, version)
-
+    nobody = Replica("engine", Kind.EMBEDDED, "http://127.0.0.1:1", "token")
     with pytest.raises(Unavailable, match="belongs to another base model"):
-        async_to_sync(load)()
+        loading.load(nobody, Target.of(version))
