@@ -18,6 +18,7 @@ from django.test import Client
 from tests.live import live_engine, styles, web, with_engine  # noqa: F401  # fixtures of several folders
 from webapp.core.roles import APP_ROLE
 from webapp.core.tenancy import tenant_scope
+from webapp.gateway import services as gateway
 from webapp.tenants import services as tenants
 from webapp.tenants.models import Membership, Role, Tenant
 
@@ -58,10 +59,10 @@ class Firm:
         except KeyError:
             raise AttributeError(name) from None
 
-    def key(self, member: Membership) -> str:
-        """The secret of a new API key that acts as `member`."""
+    def key(self, member: Membership, **what: Any) -> str:
+        """The secret of a new API key that acts as `member`; `what` as in `gateway.services.make_key`."""
         with tenant_scope(self.tenant.id):
-            return tenants.create_api_key(member=member, name="a program")[1]
+            return gateway.make_key(member=member, name="a program", **what)[1]
 
 
 def make_firm(name: str, people: dict[str, Role]) -> Firm:

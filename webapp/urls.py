@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("webapp.adapters.urls")),
     path("", include("webapp.serving.urls")),
     path("playground/", include("webapp.playground.urls")),
+    path("", include("webapp.gateway.key_urls")),
     path("v1/", include("webapp.gateway.urls")),
     path("api/v1/", include("webapp.api.urls")),
 ]

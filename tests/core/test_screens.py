@@ -24,6 +24,8 @@ from webapp.datasets.models import (
 )
 from webapp.documents.models import Document, PageImage, Upload, UploadPart
 from webapp.findings.models import Finding, FindingKind
+from webapp.gateway import services as gateway
+from webapp.gateway.models import KeyAdapter
 from webapp.serving import services as serving
 from webapp.serving.models import Rollout, ShadowResult
 from webapp.tenants import selectors as tenants
@@ -34,6 +36,7 @@ from webapp.training.models import Answer, LossPoint, TrainingRun
 WITHOUT_A_MATTER = {
     "Membership": "people, who are screened and not screened off",
     "ApiKey": "a way in, which acts as its member and is screened with them",
+    "KeyAccess": "ids of adapters, whose names and weights their own tables screen",
     "Job": "ids and states; pages reach its sentence through the document, dataset or run it is for",
     "Event": "the chain must be whole to be checked; its page asks what its reader may be told",
 }
@@ -85,6 +88,8 @@ def everything(firm: Firm) -> None:
         ExampleChange.objects.create(
             tenant=tenant, dataset=draft, example=example, excluded=True, changed_by=firm.bob
         )
+        key, _ = gateway.make_key(member=firm.bob, name="a program")
+        KeyAdapter.objects.create(tenant=tenant, access=key.access, adapter=version.adapter)
     screen_off(firm, firm.alice)
 
 

@@ -125,7 +125,7 @@ def test_only_approved_versions_of_the_own_firm_can_be_named(
         ({"messages": [{"role": "user"}]}, "invalid"),
         ({"model": 7}, "invalid"),
         ({"stream": "yes"}, "invalid"),
-        ({"n": 2}, "invalid"),
+        ({"n": 9}, "invalid"),
         ({"tools": [{}]}, "unknown_parameter"),
         ({"guided_regex": "(a+)+$"}, "unknown_parameter"),
     ],
@@ -173,7 +173,8 @@ def test_the_engines_own_refusal_is_passed_on(
     ask: Ask, with_engine: RunningEngine, firm: Firm, styles: list[Path]
 ) -> None:
     live(firm, styles[0], by=firm.alice, approver=firm.bob)
-    assert "temperature" in refusal(ask(firm.key(firm.alice), {"temperature": 9}), 400, "invalid")
+    long = [{"role": "user", "content": "word " * 5000}]
+    assert "2048" in refusal(ask(firm.key(firm.alice), {"messages": long}), 400, "context_length_exceeded")
 
 
 def test_an_engine_that_is_away_is_a_503(ask: Ask, settings: Any, firm: Firm, styles: list[Path]) -> None:
@@ -229,6 +230,7 @@ def test_the_models_are_the_firms_approved_versions(
     listed = client.get("/v1/models", headers={"Authorization": f"Bearer {key}"}).json()
     assert listed["object"] == "list"
     assert [(model["id"], model["live"]) for model in listed["data"]] == [
+        ("briefs", True),
         ("briefs@2", False),
         ("briefs@1", True),
     ]

@@ -18,7 +18,6 @@ from tests.factories import ready_dataset, ready_document
 from tests.models import tiny_model_folder
 from webapp.core.tenancy import tenant_scope
 from webapp.datasets import selectors as datasets
-from webapp.tenants import selectors as tenants
 from webapp.training import selectors as training
 from webapp.training.wording import SETTINGS
 
@@ -230,30 +229,3 @@ def test_a_taken_address_is_said_above_the_form(firm: Firm, signed_in: SignIn) -
     person = {"name": "Alice", "email": firm.alice.user.email, "role": "staff"}
     answer = signed_in(firm.dora).post("/settings/people/", person)
     assert "Somebody already signs in with this e-mail address." in answer.content.decode()
-
-
-def test_a_keys_secret_is_shown_once(firm: Firm, signed_in: SignIn) -> None:
-    client = signed_in(firm.alice)
-    answer = client.post("/settings/keys/", {"name": "Word add-in"})
-    secret = answer.context["made"]["secret"]
-    assert answer.content.decode().count(secret) == 3
-    assert secret not in client.get("/settings/keys/").content.decode()
-    assert "no-store" in answer.headers["Cache-Control"]
-
-
-def test_a_nameless_key_is_not_made(firm: Firm, signed_in: SignIn) -> None:
-    answer = signed_in(firm.alice).post("/settings/keys/", {"name": " "})
-    assert "Write a name." in answer.content.decode()
-    with tenant_scope(firm.tenant.id):
-        assert not tenants.api_keys(firm.alice, everyone=True)
-
-
-def test_staff_see_their_own_keys_and_an_admin_everybodys(firm: Firm, signed_in: SignIn) -> None:
-    prefix = firm.key(firm.bob)[:9]
-    assert prefix not in signed_in(firm.alice).get("/settings/keys/").content.decode()
-    assert prefix in signed_in(firm.dora).get("/settings/keys/").content.decode()
-    with tenant_scope(firm.tenant.id):
-        key = tenants.api_keys(firm.bob, everyone=False).get()
-    assert signed_in(firm.alice).post(f"/settings/keys/{key.id}/revoke/").status_code == 404
-    signed_in(firm.dora).post(f"/settings/keys/{key.id}/revoke/")
-    assert "Revoked" in signed_in(firm.bob).get("/settings/keys/").content.decode()

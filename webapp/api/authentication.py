@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from webapp.core.errors import NotAllowed
 from webapp.core.tenancy import tenant_scope
 from webapp.tenants import bearer, selectors
-from webapp.tenants.models import Membership, User
+from webapp.tenants.models import Membership, Scope, User
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <API key>`: `request.auth` is the member as whom the key acts."""
+    """`Authorization: Bearer <API key>`: `request.auth` is the member as whom the key acts.
+
+    The key needs the scope “read” for what changes nothing, and “write” for everything else.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, Membership] | None:
         secret = bearer.secret_in(request.headers.get("Authorization", ""))
         if secret is None:
             return None
-        member = bearer.member_behind(secret)
-        if member is None:
+        key = bearer.key_behind(secret)
+        if key is None:
             raise AuthenticationFailed(bearer.WRONG_KEY, code="invalid_api_key")
-        return member.user, member
+        bearer.require_scope(key, Scope.READ if request.method in SAFE_METHODS else Scope.WRITE)
+        return key.member.user, key.member
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="housestyle"'

@@ -12,6 +12,7 @@ from typing import Any
 
 from webapp.core.tenancy import member_scope, tenant_scope
 from webapp.documents import services as documents
+from webapp.gateway import services as gateway
 from webapp.tenants import services as tenants
 from webapp.tenants.models import Membership, Role, User
 
@@ -71,7 +72,7 @@ def _seed_firm(firm: DemoFirm, known: dict[str, Any] | None, say: Callable[[str]
             member.user.set_password(passwords[role])
             member.user.save(update_fields=["password"])
     with tenant_scope(people[Role.ADMIN].tenant_id):
-        _, secret = tenants.create_api_key(member=people[Role.ADMIN], name="Demo key")
+        _, secret = gateway.make_key(member=people[Role.ADMIN], name="Demo key")
     account = {str(role): {"email": firm.email(role), "password": passwords[role]} for role in ROLES}
     return {"name": firm.name, **account, "api_key": secret}
 

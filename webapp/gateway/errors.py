@@ -41,14 +41,27 @@ class NoLiveAdapter(AppError):
         super().__init__("Your firm has no live adapter; ask an approver to put one live.")
 
 
+class NoDefaultAdapter(AppError):
+    """Retired, or its member is screened off it: the two must look the same."""
+
+    code = "no_default_adapter"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The adapter that answers this API key by default is not there any more; name another one, or "
+            "change the key's default."
+        )
+
+
 class ModelNotFound(AppError):
     code = "model_not_found"
     status = HTTPStatus.NOT_FOUND
 
     def __init__(self) -> None:
         super().__init__(
-            "Your firm has no approved adapter of this name; GET /v1/models lists those that can be named, "
-            "and an empty model means the live one.",
+            "There is no such model for this API key; GET /v1/models lists those that it may name, and an "
+            "empty model means its default.",
             fields={"model": "There is no such model."},
         )
 

@@ -17,17 +17,14 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from webapp.adapters.models import AdapterVersion
 from webapp.core.asynchronous import in_database
 from webapp.core.errors import AppError, Invalid, NotFound
 from webapp.core.tenancy import tenant_scope
 from webapp.core.traces import frames_only
 from webapp.gateway import errors, requests, selectors
-from webapp.serving import selectors as serving
+from webapp.gateway.callers import key_of
 from webapp.serving.engine import Event, Route, engine
-from webapp.tenants import bearer
-from webapp.tenants.models import Membership
-from webapp.tenants.permissions import Action, require
+from webapp.tenants.models import ApiKey
 
 log = logging.getLogger(__name__)
 
@@ -68,29 +65,41 @@ async def completions(request: HttpRequest) -> HttpResponseBase:
 
 @endpoint("GET")
 async def models(request: HttpRequest) -> HttpResponseBase:
-    """The firm's approved versions, the live one marked."""
+    """What the key may name, the live version marked."""
     return JsonResponse({"object": "list", "data": await in_database(_cards)(request)})
+
+
+@endpoint("GET")
+async def model(request: HttpRequest) -> HttpResponseBase:
+    """One model of that list."""
+    name = request.path.partition("/v1/models/")[2]
+    for card in await in_database(_cards)(request):
+        if card["id"] == name:
+            return JsonResponse(card)
+    raise errors.ModelNotFound
 
 
 @endpoint("*")
 async def nowhere(request: HttpRequest) -> HttpResponseBase:
-    await in_database(_member)(request)
+    await in_database(key_of)(request)
     raise NotFound("There is no such route; see /v1/chat/completions, /v1/completions and /v1/models.")
 
 
 async def _answer(request: HttpRequest, route: Route) -> HttpResponseBase:
-    ask, version = await in_database(_resolve)(request, route)
+    key, ask, resolved = await in_database(_resolve)(request, route)
+    version, label = resolved.version, resolved.label
     answer: HttpResponseBase
     if ask.stream:
-        chunks = await engine().stream(route, ask.body, version=version, tenant_id=version.tenant_id)
-        answer = StreamingHttpResponse(_events(chunks, str(version)), content_type="text/event-stream")
+        chunks = await engine().stream(route, ask.body, version=version, tenant_id=key.tenant_id)
+        answer = StreamingHttpResponse(_events(chunks, label), content_type="text/event-stream")
         answer["X-Accel-Buffering"] = "no"
     else:
-        whole = await engine().complete(route, ask.body, version=version, tenant_id=version.tenant_id)
-        answer = JsonResponse({**whole, "model": str(version)})
+        whole = await engine().complete(route, ask.body, version=version, tenant_id=key.tenant_id)
+        answer = JsonResponse({**whole, "model": label})
     answer["Cache-Control"] = "no-store"
-    answer["X-Housestyle-Adapter"] = str(version)
-    answer["X-Housestyle-Adapter-Digest"] = version.sha256
+    answer["X-Housestyle-Adapter"] = label
+    if version is not None:
+        answer["X-Housestyle-Adapter-Digest"] = version.sha256
     return answer
 
 
@@ -110,40 +119,18 @@ def _event(value: dict[str, Any]) -> str:
     return f"data: {json.dumps(value, separators=(',', ':'))}\n\n"
 
 
-def _member(request: HttpRequest) -> Membership:
-    """Who asks. Raises InvalidKey, NotAllowed."""
-    secret = bearer.secret_in(request.headers.get("Authorization", ""))
-    if not secret:
-        raise errors.InvalidKey("Send your API key in the header “Authorization: Bearer …”.")
-    member = bearer.member_behind(secret)
-    if member is None:
-        raise errors.InvalidKey
-    require(member, Action.COMPARE)
-    return member
-
-
-def _resolve(request: HttpRequest, route: Route) -> tuple[requests.Ask, AdapterVersion]:
-    """What is asked, and which adapter answers."""
-    member = _member(request)
+def _resolve(request: HttpRequest, route: Route) -> tuple[ApiKey, requests.Ask, selectors.Resolved]:
+    """Who asks, what is asked, and what answers."""
+    key = key_of(request)
     try:
         ask = requests.parse(request.body, route)
     except RequestDataTooBig:
         raise Invalid("The request is too large; shorten the prompt.", code="too_large") from None
-    with tenant_scope(member.tenant_id, viewer=member.id):
-        return ask, selectors.named(member.tenant_id, ask.model)
+    with tenant_scope(key.tenant_id, viewer=key.member_id):
+        return key, ask, selectors.resolve(key, ask)
 
 
 def _cards(request: HttpRequest) -> list[dict[str, Any]]:
-    member = _member(request)
-    with tenant_scope(member.tenant_id, viewer=member.id):
-        live = serving.live_version(member.tenant_id)
-        return [
-            {
-                "id": str(version),
-                "object": "model",
-                "created": int(version.created_at.timestamp()),
-                "owned_by": member.tenant.name,
-                "live": version == live,
-            }
-            for version in selectors.approved(member.tenant_id)
-        ]
+    key = key_of(request)
+    with tenant_scope(key.tenant_id, viewer=key.member_id):
+        return selectors.cards(key)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from webapp.core.errors import NotFound
+from webapp.core.errors import NotAllowed, NotFound
 from webapp.core.tenancy import tenant_scope
 from webapp.tenants import selectors, services
-from webapp.tenants.models import Membership
+from webapp.tenants.models import ApiKey, Membership, Scope
 
-WRONG_KEY = "This API key is not known here; check that it is whole and has not been revoked."
+# One sentence for every key that opens nothing: to an outsider an old key looks like one that never was.
+WRONG_KEY = "This API key is not known here; check that it is whole and has not expired or been revoked."
+
+
+class MissingScope(NotAllowed):
+    """The key is good, and not for this."""
+
+    code = "insufficient_scope"
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(
+            f"This API key lacks the scope “{scope.value}”; use one that has it, or make one under API keys."
+        )
 
 
 def secret_in(header: str) -> str | None:
@@ -16,15 +28,27 @@ def secret_in(header: str) -> str | None:
     return secret.strip() if scheme.lower() == "bearer" else None
 
 
-def member_behind(secret: str) -> Membership | None:
-    """The member, with their firm, as whom the key's program acts; None when the key opens nothing."""
+def key_behind(secret: str) -> ApiKey | None:
+    """The key with this secret, and `key.member`, with their firm, as whom its program acts; None when it
+    opens nothing. What it opens is asked with `require_scope`."""
     key = selectors.key_by_secret(secret)
     if key is None:
         return None
     with tenant_scope(key.tenant_id, viewer=key.member_id):
         try:
-            member = selectors.member(key.tenant_id, key.member_id)
+            key.member = selectors.member(key.tenant_id, key.member_id)
         except NotFound:  # the person has left
             return None
         services.note_key_use(key)
-    return member
+    return key
+
+
+def require_scope(key: ApiKey, scope: Scope) -> None:
+    """Raises MissingScope."""
+    if scope.value not in key.scopes:
+        raise MissingScope(scope)
+
+
+def member_behind(secret: str) -> Membership | None:
+    key = key_behind(secret)
+    return key.member if key else None

@@ -30,16 +30,6 @@ class SignInForm(AuthenticationForm):
 
 
 # The fields below are checked by the services, which find every problem at once; nothing is required here.
-class KeyForm(forms.Form):
-    name = forms.CharField(
-        label="Name of the program",
-        required=False,
-        max_length=100,
-        help_text="For example “Word add-in” or “intake script”.",
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
-
-
 class PersonForm(forms.Form):
     name = forms.CharField(label="Name", required=False, max_length=150)
     email = forms.CharField(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -126,6 +128,18 @@ class Screen(TenantOwned):
         ]
 
 
+class Scope(models.TextChoices):
+    """What a key opens. Whatever it opens, its program may do no more there than the key's member."""
+
+    COMPLETIONS = "completions", "Ask your firm's adapters for text (/v1, for OpenAI's clients)"
+    READ = "read", "Read documents, datasets, runs and adapters (/api/v1)"
+    WRITE = "write", "Add and change them (/api/v1)"
+
+
+def every_scope() -> list[str]:
+    return list(Scope.values)
+
+
 class ApiKey(TenantOwned):
     """A program's way in. It acts as the member who made it; only its SHA-256 is kept."""
 
@@ -136,6 +150,23 @@ class ApiKey(TenantOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices), default=every_scope)
+    expires_at = models.DateTimeField(null=True, help_text="From then on it opens nothing.")
+    replaces = models.OneToOneField(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="replaced_by",
+        help_text="The key that this one was made for by rotation; the two overlap for a while.",
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(scopes__contained_by=Scope.values) & ~models.Q(scopes=[]),
+                name="key_scopes_known",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -143,3 +174,12 @@ class ApiKey(TenantOwned):
     def save(self, *args: Any, **kwargs: Any) -> None:
         assert self.member.tenant_id == self.tenant_id, "a key belongs to its member's firm"
         super().save(*args, **kwargs)
+
+    def opens_at(self, moment: datetime) -> bool:
+        """Whether it is neither revoked nor expired at `moment`."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > moment)
+
+    @property
+    def lifetime(self) -> timedelta | None:
+        """How long it was made for; None for a key that lasts until it is revoked."""
+        return self.expires_at - self.created_at if self.expires_at else None

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.apps import apps
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from webapp.core.errors import NotFound
 from webapp.core.tenancy import firm_scope, key_scope, member_scope, tenant_scope
@@ -17,6 +19,7 @@ SUBJECTS = (
     "documents.Document",
     "datasets.Dataset",
     "training.TrainingRun",
+    "adapters.Adapter",
     "adapters.AdapterVersion",
 )
 
@@ -33,11 +36,15 @@ def tenant(tenant_id: uuid.UUID) -> Tenant:
     return Tenant.objects.get(id=tenant_id)
 
 
-def key_by_secret(secret: str) -> ApiKey | None:
-    """The live API key with this secret. Its member is not loaded: that needs the firm's scope."""
+def key_by_secret(secret: str, *, at: datetime | None = None) -> ApiKey | None:
+    """The API key with this secret, unless it is revoked or expired `at` that moment, which is now.
+
+    Its member is not loaded: that needs the firm's scope.
+    """
     key_hash = digest(secret)
+    unexpired = Q(expires_at=None) | Q(expires_at__gt=at or timezone.now())
     with key_scope(key_hash):
-        key: ApiKey | None = ApiKey.objects.filter(key_hash=key_hash, revoked_at=None).first()
+        key: ApiKey | None = ApiKey.objects.filter(unexpired, key_hash=key_hash, revoked_at=None).first()
     return key
 
 
@@ -55,11 +62,16 @@ def members(tenant_id: uuid.UUID) -> QuerySet[Membership]:
 
 
 def api_keys(member: Membership, *, everyone: bool) -> QuerySet[ApiKey]:
-    keys = ApiKey.objects.of(member.tenant_id).select_related("member__user").order_by("-created_at")
+    keys = (
+        ApiKey.objects.of(member.tenant_id)
+        .select_related("member__user", "replaces", "replaced_by")
+        .order_by("-created_at")
+    )
     return keys if everyone else keys.filter(member=member)
 
 
 def api_key(member: Membership, key_id: uuid.UUID, *, everyone: bool) -> ApiKey:
+    """The gate to a key: the member's own, or with `everyone` any of the firm. Raises NotFound."""
     key = api_keys(member, everyone=everyone).filter(id=key_id).first()
     if key is None:
         raise NotFound

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -11,13 +12,16 @@ from django.utils import timezone
 
 from webapp.audit import services as audit
 from webapp.core import storage
-from webapp.core.errors import Conflict, Invalid
+from webapp.core.errors import Conflict, Invalid, NotAllowed
 from webapp.core.tenancy import tenant_scope
 from webapp.tenants import keys
-from webapp.tenants.models import ApiKey, Matter, Membership, Role, Tenant, User
+from webapp.tenants.models import ApiKey, Matter, Membership, Role, Scope, Tenant, User
 from webapp.tenants.permissions import Action, allows, require
 
 LAST_USED_GRAIN = timedelta(minutes=1)
+# How long a key goes on beside the one that replaces it: time to change it in every program that has it.
+OVERLAP = timedelta(hours=24)
+LONGEST_OVERLAP = timedelta(days=30)
 
 
 def create_firm(*, name: str) -> Tenant:
@@ -65,20 +69,103 @@ def add_member(
     return membership
 
 
-def create_api_key(*, member: Membership, name: str) -> tuple[ApiKey, str]:
-    """A key that acts as `member`, and its secret, which is never seen again."""
+@transaction.atomic
+def create_api_key(
+    *,
+    member: Membership,
+    name: str,
+    scopes: Iterable[str] = tuple(Scope),
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """A key that acts as `member`, and its secret, which is never seen again.
+
+    Which adapters it may name is `gateway.services`' to say, which makes keys whole. Raises Invalid with
+    every problem.
+    """
     require(member, Action.OWN_KEYS)
+    asked = set(scopes)
+    chosen = [scope.value for scope in Scope if scope in asked]
+    problems: dict[str, str] = {}
     if not name.strip():
-        raise Invalid("Name the key after the program that will use it.", fields={"name": "Write a name."})
+        problems["name"] = "Write a name."
+    if not chosen or asked - set(Scope.values):
+        problems["scopes"] = "Choose what the program may do."
+    if expires_at is not None and expires_at <= timezone.now():
+        problems["expires_at"] = "Choose a time that is still to come."
+    if problems:
+        raise Invalid(
+            "Name the key after the program that will use it, and say what it may do.", fields=problems
+        )
+    key, secret = _new_key(member, name.strip()[:100], chosen, expires_at)
+    audit.record(
+        tenant_id=member.tenant_id,
+        actor=member,
+        action="key.created",
+        target=key,
+        name=key.name,
+        scopes=chosen,
+        expires_at=expires_at.isoformat() if expires_at else None,
+    )
+    return key, secret
+
+
+@transaction.atomic
+def rotate_api_key(*, member: Membership, key: ApiKey, overlap: timedelta = OVERLAP) -> tuple[ApiKey, str]:
+    """A key in `key`'s place, valid as long as that one was made for, and its secret, never seen again.
+
+    The old key opens what it opened for `overlap` more, and with an overlap of nothing ends at once. Only its
+    own member may do this: whoever has the new secret acts as them. Raises NotAllowed, Invalid, Conflict when
+    it opens nothing any more or was replaced before.
+    """
+    require(member, Action.OWN_KEYS)
+    if key.member_id != member.id:
+        raise NotAllowed("Only the person as whom a key acts can rotate it; you can revoke it.")
+    if not timedelta() <= overlap <= LONGEST_OVERLAP:
+        raise Invalid(
+            f"The old key can go on for {LONGEST_OVERLAP.days} days at most.",
+            fields={"overlap": f"Choose at most {LONGEST_OVERLAP.days} days."},
+        )
+    now = timezone.now()
+    old = ApiKey.objects.of(member.tenant_id).select_for_update(no_key=True).get(id=key.id)
+    if not old.opens_at(now):
+        raise Conflict(f"“{old.name}” opens nothing any more; make a new key.")
+    if ApiKey.objects.of(member.tenant_id).filter(replaces=old).exists():
+        raise Conflict(f"“{old.name}” has been replaced already; rotate the key that took its place.")
+    lifetime = old.lifetime
+    new, secret = _new_key(member, old.name, old.scopes, now + lifetime if lifetime else None, replaces=old)
+    old.expires_at = min(old.expires_at or now + overlap, now + overlap)
+    old.save(update_fields=["expires_at"])
+    audit.record(
+        tenant_id=member.tenant_id,
+        actor=member,
+        action="key.rotated",
+        target=new,
+        name=new.name,
+        replaces=str(old.id),
+        old_key_until=old.expires_at.isoformat(),
+    )
+    return new, secret
+
+
+def _new_key(
+    member: Membership,
+    name: str,
+    scopes: list[str],
+    expires_at: datetime | None,
+    *,
+    replaces: ApiKey | None = None,
+) -> tuple[ApiKey, str]:
     secret = keys.generate()
-    key = ApiKey.objects.create(
+    key: ApiKey = ApiKey.objects.create(
         tenant_id=member.tenant_id,
         member=member,
-        name=name.strip()[:100],
+        name=name,
         prefix=keys.visible_prefix(secret),
         key_hash=keys.digest(secret),
+        scopes=scopes,
+        expires_at=expires_at,
+        replaces=replaces,
     )
-    audit.record(tenant_id=member.tenant_id, actor=member, action="key.created", target=key, name=key.name)
     return key, secret
 
 

@@ -1,13 +1,11 @@
 from django.urls import path
 
-from webapp.tenants.views import audit_log, keys, matters, people, sign_in
+from webapp.tenants.views import audit_log, matters, people, sign_in
 
 urlpatterns = [
     path("sign-in/", sign_in.SignIn.as_view(), name="sign-in"),
     path("sign-out/", sign_in.SignOut.as_view(), name="sign-out"),
     path("no-firm/", sign_in.no_firm, name="no-firm"),
-    path("settings/keys/", keys.keys, name="keys"),
-    path("settings/keys/<uuid:key_id>/revoke/", keys.revoke, name="key-revoke"),
     path("settings/people/", people.people, name="people"),
     path("matters/", matters.matters, name="matters"),
     path("matters/<uuid:matter_id>/", matters.matter, name="matter"),

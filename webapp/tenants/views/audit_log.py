@@ -76,5 +76,5 @@ def log(request: MemberRequest) -> HttpResponse:
 
 
 def _subjects(event: Event) -> set[str]:
-    """The ids of what an event is about: what a job was for, and not the job; the adapters it names."""
-    return {str(event.data.get("object", event.object_id)), *event.data.get("adapters", [])}
+    """The ids of what an event is about: what a job was for, and not the job, and what else it names."""
+    return {str(event.data.get("object", event.object_id)), *event.data.get("about", [])}
