@@ -10,7 +10,8 @@ from pathlib import Path
 from workers.serving.adapter_bank import AdapterBank
 from workers.serving.config import LlamaConfig
 from workers.serving.errors import EngineError, StartError
-from workers.serving.kv_cache import KVPool
+from workers.serving.kv_cache import BLOCK, KVStore
+from workers.serving.kv_pool import KVPool
 from workers.serving.llama import Llama
 from workers.serving.passing_thread import in_passing_thread
 from workers.serving.sampler import Sampler
@@ -47,7 +48,7 @@ class Engine:
         )
         self.scheduler = Scheduler(
             in_passing_thread(lambda: Llama.load(options.model, config, self.context)),
-            KVPool(config, max(options.kv_cache_tokens, self.context)),
+            KVPool(KVStore(config, -(-max(options.kv_cache_tokens, self.context) // BLOCK))),
             max_running=options.max_num_seqs,
             on_broken=on_broken,
         )

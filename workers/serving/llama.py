@@ -2,187 +2,236 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
+from numpy.typing import NDArray
 from torch import Tensor
 
+from workers.serving import kernels
 from workers.serving.config import LlamaConfig
-from workers.serving.errors import StartError
-from workers.serving.kv_cache import KVCache
-from workers.serving.linear import linear
-from workers.serving.lora import FUSED, LoraLayer
+from workers.serving.kv_cache import BLOCK
+from workers.serving.linear import Int8Linear
+from workers.serving.lora import FUSED, SPANS
+from workers.serving.steps import Segment, Step, lay_out
+from workers.serving.weights import Weights, read_weights
 
-Adapter = Sequence[LoraLayer]  # one entry a layer
+Delta = Callable[[int, str, Tensor], Tensor | None]  # (layer, module, its input [rows, in]) -> [rows, out]
 
+Seen = Callable[[int, str, Tensor], None]  # (layer, fused layer, its input [rows, in])
 
-@dataclass(frozen=True)
-class Segment:
-    """The next tokens of one sequence: its prompt (or a chunk of it), or the one token chosen last."""
-
-    tokens: Sequence[int]
-    cache: KVCache
-    adapter: Adapter | None = None
-    wants_logits: bool = True
+_NOTHING = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
-class _Layer:
-    attention_norm: Tensor  # [hidden]
-    mlp_norm: Tensor  # [hidden]
-    fused: dict[str, Tensor]  # [out, in] by the names in FUSED
+class _Scratch:
+    """What the inputs of a fused layer are scaled into, for one step."""
 
+    x: Tensor  # [rows, in]
+    scaled: Tensor
+    scale: Tensor  # [rows]
 
-@dataclass(frozen=True)
-class _Rows:
-    """One segment's place among the flat rows, and which of its keys each row may see."""
+    @classmethod
+    def of(cls, rows: int, width: int) -> _Scratch:
+        return cls(torch.empty(rows, width), torch.empty(rows, width), torch.empty(rows))
 
-    span: slice
-    cache: KVCache
-    mask: Tensor | None  # bool [rows, keys]; None: one row, or a prompt from its start (plainly causal)
+    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        return self.x.numpy(), self.scaled.numpy(), self.scale.numpy()
 
 
 class Llama:
-    """A Llama in fp32 (Touvron et al. 2023): RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+    """A Llama (Touvron et al. 2023): RMSNorm, rotary positions, grouped-query attention, SwiGLU.
 
     All tokens of a step stand below each other as rows `[rows, hidden]`, whichever sequence they belong to:
     the linear layers see one matrix, LoRA is added to the rows of each adapter, attention goes by sequence.
     """
 
-    def __init__(self, config: LlamaConfig, weights: dict[str, Tensor], context: int) -> None:
+    def __init__(self, config: LlamaConfig, weights: Weights, context: int) -> None:
         self.config = config
-        self._embedding = weights["model.embed_tokens.weight"]
-        self._head = self._embedding if config.tied_head else weights["lm_head.weight"]
-        self._norm = weights["model.norm.weight"]
-        self._layers = [_layer(weights, f"model.layers.{index}.") for index in range(config.layers)]
+        self._weights = weights
+        self._eps = np.float32(config.rms_eps)
         angles = torch.outer(torch.arange(context).float(), torch.tensor(config.inverse_frequencies))
-        self._cos, self._sin = angles.cos(), angles.sin()  # [context, head_dim / 2]
+        self._cos, self._sin = angles.cos().numpy(), angles.sin().numpy()  # [context, head_dim / 2]
+        self._kernels = threading.Lock()  # the compiled kernels' threads serve one caller at a time
 
     @classmethod
-    def load(cls, folder: Path, config: LlamaConfig, context: int) -> Llama:
-        """Read the safetensors in `folder`. Raises StartError for weights that are absent or damaged."""
-        try:
-            return cls(config, _read_weights(folder), context)
-        except KeyError as missing:
-            raise StartError(f"The base model in {folder} lacks {missing}: prepare it again.") from None
-        except SafetensorError:
-            raise StartError(f"The base model in {folder} can't be read: prepare it again.") from None
+    def load(
+        cls,
+        folder: Path,
+        config: LlamaConfig,
+        context: int,
+        *,
+        weights: str = "float32",
+        calibration: Sequence[int] = (),
+    ) -> Llama:
+        """Read the safetensors in `folder`.
+
+        `weights` is float32, int8 or auto: int8 where the machine has its kernels. `calibration` are the tokens
+        of an ordinary text, which show the outliers.
+
+        Raises StartError for weights that are absent or damaged.
+        """
+        model = cls(config, read_weights(folder, config), context)
+        if weights == "float32" or (weights == "auto" and not Int8Linear.usable()):
+            return model
+        return model._in_8_bits(calibration)
 
     def forward(self, segments: Sequence[Segment]) -> Tensor:
-        """Logits `[segments that want them, vocabulary]` of each such segment's last row.
+        """Logits `[sum of their logits, vocabulary]` for the last rows of the segments that want any.
 
-        Writes keys and values behind each cache's `length` and leaves `length` to the caller. Neighbouring
-        segments of one adapter share its matrix products: sort them by adapter.
+        Writes keys and values behind each cache's `length` and leaves `length` to the caller: writing the
+        same rows again changes nothing, so a failed step can be repeated. Segments share one store. Those of
+        one adapter should be neighbours, so that its matrices are read once.
         """
-        rows, positions = _place(segments)
-        groups = _adapter_rows(segments)
-        cos, sin = self._cos[positions, None], self._sin[positions, None]  # [rows, 1, head_dim / 2]
-        x = self._embedding[torch.tensor([token for segment in segments for token in segment.tokens])]
-        for index, layer in enumerate(self._layers):
+        step = lay_out(segments)
+        with self._kernels:
+            return self._run(step)
+
+    def _run(self, step: Step) -> Tensor:
+        config, rows = self.config, step.tokens.shape[0]
+        cos, sin = self._cos[step.positions], self._sin[step.positions]
+        x = self._weights.embedding[step.tokens]
+        hidden = _Scratch.of(rows, config.hidden)
+        attended = _Scratch.of(rows, config.heads * config.head_dim)
+        inner = _Scratch.of(rows, config.intermediate)
+        queries = torch.empty(rows, config.heads, config.head_dim)
+        add = _NOTHING
+        for index, layer in enumerate(self._weights.layers):
+            kernels.norm(
+                x.numpy(), add, layer.attention_norm, self._eps, layer.fused["qkv"].mask, *hidden.arrays()
+            )
+            qkv = self._linear(hidden, "qkv", index, step)
+            self._attend(qkv, queries, index, step, cos, sin, attended.x)
+            if layer.fused["out"].mask.shape[0]:
+                given, scaled, scale = attended.arrays()
+                kernels.scale_rows(given, layer.fused["out"].mask, scaled, scale)
+            out = self._linear(attended, "out", index, step)
+            kernels.norm(
+                x.numpy(),
+                out.numpy(),
+                layer.mlp_norm,
+                self._eps,
+                layer.fused["gate_up"].mask,
+                *hidden.arrays(),
+            )
+            gate_up = self._linear(hidden, "gate_up", index, step)
+            kernels.swiglu(gate_up.numpy(), layer.fused["down"].mask, *inner.arrays())
+            add = self._linear(inner, "down", index, step).numpy()
+        last = _Scratch.of(len(step.wanted), config.hidden)
+        kernels.norm(
+            x.numpy()[step.wanted],
+            add[step.wanted],
+            self._weights.norm,
+            self._eps,
+            self._weights.head.mask,
+            *last.arrays(),
+        )
+        return self._weights.head.product(last.x, last.scaled, last.scale)
+
+    def _linear(self, given: _Scratch, name: str, index: int, step: Step) -> Tensor:
+        """x W^T for all rows, plus each adapter's LoRA for the rows that are its own."""
+        y = self._weights.layers[index].fused[name].product(given.x, given.scaled, given.scale)
+        if step.adapted.shape[0]:
+            kernels.lora(
+                given.x.numpy(),
+                y.numpy(),
+                step.arena,
+                step.adapted,
+                step.parts,
+                step.owner,
+                index,
+                *SPANS[name],
+            )
+        return y
+
+    def _attend(
+        self,
+        qkv: Tensor,
+        queries: Tensor,
+        index: int,
+        step: Step,
+        cos: NDArray[np.float32],
+        sin: NDArray[np.float32],
+        out: Tensor,
+    ) -> None:
+        """Attention of every sequence over its own keys and values, into `out [rows, heads * head_dim]`."""
+        keys, values = step.store.keys[index].numpy(), step.store.values[index].numpy()
+        scale = np.float32(self.config.head_dim**-0.5)
+        kernels.rotate_and_store(
+            qkv.numpy(),
+            cos,
+            sin,
+            self.config.heads,
+            keys,
+            values,
+            step.block,
+            step.positions % BLOCK,
+            queries.numpy(),
+            scale,
+        )
+        kernels.attend(queries.numpy(), keys, values, step.table, step.line, step.positions + 1, out.numpy())
+
+    def reference(self, tokens: Sequence[int], delta: Delta | None = None) -> Tensor:
+        """Logits `[tokens, vocabulary]` of one sequence, with `delta` added to what each linear layer gives.
+
+        Every step is written out with the library's plainest means; none of `forward`'s kernels, caches and
+        groups is used. May run beside the engine's thread.
+        """
+        return self._plain(tokens, delta, lambda index, name, x: None)
+
+    def _plain(self, tokens: Sequence[int], delta: Delta | None, seen: Seen) -> Tensor:
+        config, rows = self.config, len(tokens)
+        cos, sin = (torch.from_numpy(part[:rows, None]) for part in (self._cos, self._sin))
+
+        def linear(index: int, name: str, given: Tensor) -> Tensor:
+            seen(index, name, given)
+            y = self._weights.layers[index].fused[name].of(given)
+            column = 0
+            for module in FUSED[name]:
+                columns = config.linear_shapes()[module][0]
+                added = delta(index, module, given) if delta else None
+                if added is not None:
+                    y[:, column : column + columns] += added
+                column += columns
+            return y
+
+        x = self._weights.embedding[torch.tensor(tokens)]
+        for index, layer in enumerate(self._weights.layers):
             h = self._rms_norm(x, layer.attention_norm)
-            qkv = _linear(h, layer, "qkv", index, groups)
-            attended = self._attention(qkv, index, rows, cos, sin)
-            x = x + _linear(attended, layer, "out", index, groups)
-            h = self._rms_norm(x, layer.mlp_norm)
-            gate, up = _linear(h, layer, "gate_up", index, groups).chunk(2, dim=-1)
-            x = x + _linear(F.silu(gate) * up, layer, "down", index, groups)
-        wanted = [place.span.stop - 1 for place, s in zip(rows, segments, strict=True) if s.wants_logits]
-        return linear(self._rms_norm(x[wanted], self._norm), self._head)
+            by_head = linear(index, "qkv", h).view(rows, -1, config.head_dim).transpose(0, 1)
+            q, k, v = by_head.split([config.heads, config.kv_heads, config.kv_heads])
+            q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+            mixed = F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True, enable_gqa=True)
+            x = x + linear(index, "out", mixed[0].transpose(0, 1).reshape(rows, -1))
+            gate, up = linear(index, "gate_up", self._rms_norm(x, layer.mlp_norm)).chunk(2, dim=-1)
+            x = x + linear(index, "down", F.silu(gate) * up)
+        last = self._rms_norm(x, self._weights.norm)
+        seen(config.layers, "head", last)
+        return self._weights.head.of(last)
 
-    def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.rms_norm(x, (self.config.hidden,), weight, self.config.rms_eps)
+    def _rms_norm(self, x: Tensor, weight: NDArray[np.float32]) -> Tensor:
+        return F.rms_norm(x, (self.config.hidden,), torch.from_numpy(weight), self.config.rms_eps)
 
-    def _attention(self, qkv: Tensor, layer: int, rows: list[_Rows], cos: Tensor, sin: Tensor) -> Tensor:
-        """Attention `[rows, heads * head_dim]` of every sequence over its own keys and values."""
-        heads, kv_heads = self.config.heads, self.config.kv_heads
-        by_head = qkv.view(qkv.shape[0], heads + 2 * kv_heads, self.config.head_dim)
-        rotated = _rotate(by_head[:, : heads + kv_heads], cos, sin)
-        queries, keys, values = rotated[:, :heads], rotated[:, heads:], by_head[:, heads + kv_heads :]
-        out = torch.empty_like(queries)
-        for place in rows:
-            all_keys, all_values = place.cache.write(layer, keys[place.span], values[place.span])
-            several = place.span.stop - place.span.start > 1
-            out[place.span] = F.scaled_dot_product_attention(
-                queries[place.span].transpose(0, 1)[None],
-                all_keys[None],
-                all_values[None],
-                attn_mask=place.mask,
-                is_causal=several and place.mask is None,
-                enable_gqa=True,
-            )[0].transpose(0, 1)
-        return out.view(qkv.shape[0], -1)
+    def _in_8_bits(self, calibration: Sequence[int]) -> Llama:
+        """The same model with 8-bit products, its outliers those that show in a text's tokens."""
+        largest: dict[tuple[int, str], Tensor] = {}
 
+        def note(index: int, name: str, given: Tensor) -> None:
+            largest[index, name] = given.abs().amax(0)
 
-def _linear(x: Tensor, layer: _Layer, name: str, index: int, groups: list[tuple[Adapter, slice]]) -> Tensor:
-    """x W^T for all rows, plus each adapter's LoRA for the rows that are its own."""
-    y = linear(x, layer.fused[name])
-    for adapter, span in groups:
-        lora = adapter[index].get(name)
-        if lora is not None:
-            lora.add_to(y[span], x[span])
-    return y
+        with torch.inference_mode():
+            self._plain(calibration, None, note)
+            self._weights = self._weights.in_8_bits(largest)
+        return self
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions (Su et al. 2021) on `[rows, heads, head_dim]`, halves paired as Llama pairs them."""
+    """Rotary positions (Su et al. 2021) on `[heads, rows, head_dim]`, halves paired as Llama pairs them."""
+    cos, sin = cos.transpose(0, 1), sin.transpose(0, 1)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
-
-
-def _place(segments: Sequence[Segment]) -> tuple[list[_Rows], Tensor]:
-    """Where each segment's rows stand, and the position `[rows]` of every row in its own sequence."""
-    rows: list[_Rows] = []
-    positions: list[Tensor] = []
-    start = 0
-    for segment in segments:
-        count, seen = len(segment.tokens), segment.cache.length
-        mask = None
-        if count > 1 and seen > 0:
-            mask = torch.ones(count, seen + count, dtype=torch.bool).tril(seen)
-        rows.append(_Rows(slice(start, start + count), segment.cache, mask))
-        positions.append(torch.arange(seen, seen + count))
-        start += count
-    return rows, torch.cat(positions)
-
-
-def _adapter_rows(segments: Sequence[Segment]) -> list[tuple[Adapter, slice]]:
-    """The spans of neighbouring rows that share an adapter; rows of the base alone are in none."""
-    groups: list[tuple[Adapter, slice]] = []
-    start = 0
-    for _, run in groupby(segments, key=lambda segment: id(segment.adapter)):
-        members = list(run)
-        end = start + sum(len(segment.tokens) for segment in members)
-        adapter = members[0].adapter
-        if adapter is not None:
-            groups.append((adapter, slice(start, end)))
-        start = end
-    return groups
-
-
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of the folder's safetensors in fp32, memory-mapped where it is fp32 already."""
-    weights: dict[str, Tensor] = {}
-    for path in sorted(folder.glob("model*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 (not a dict)
-                weights[name] = file.get_tensor(name).float()
-    if not weights:
-        raise StartError(f"{folder} has no model.safetensors: prepare the base model first.")
-    return weights
-
-
-def _layer(weights: dict[str, Tensor], prefix: str) -> _Layer:
-    fused = {
-        name: torch.cat([weights[f"{prefix}{module}.weight"] for module in members])
-        if len(members) > 1
-        else weights[f"{prefix}{members[0]}.weight"]
-        for name, members in FUSED.items()
-    }
-    return _Layer(
-        weights[f"{prefix}input_layernorm.weight"], weights[f"{prefix}post_attention_layernorm.weight"], fused
-    )

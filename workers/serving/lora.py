@@ -1,15 +1,23 @@
-"""LoRA beside fused linear layers (Hu et al. 2021): y = x W^T + scaling * (x A^T) B^T."""
+"""LoRA beside fused linear layers (Hu et al. 2021): y = x W^T + scaling * (x A^T) B^T.
+
+The matrices of all adapters stand in one arena of fp32 numbers, so that one compiled call serves a step's
+rows whichever adapters they belong to, as S-LoRA's unified memory does (Sheng et al. 2023).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from workers.serving.config import LlamaConfig
-from workers.serving.linear import linear
+
+if TYPE_CHECKING:
+    from workers.serving.adapter_file import AdapterWeights
 
 # The linear layers that read the same input are multiplied as one; a checkpoint keeps them apart.
 FUSED: dict[str, tuple[str, ...]] = {
@@ -18,54 +26,47 @@ FUSED: dict[str, tuple[str, ...]] = {
     "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
     "down": ("mlp.down_proj",),
 }
+MODULES = tuple(module for members in FUSED.values() for module in members)
+# Which of MODULES a fused layer holds: from, to before.
+SPANS = dict(zip(FUSED, pairwise([0, *accumulate(len(members) for members in FUSED.values())]), strict=True))
 
 
-@dataclass(frozen=True)
-class LoraPart:
-    """One target module's B, and where its numbers stand in the fused layer."""
+@dataclass(frozen=True, eq=False)
+class PlacedAdapter:
+    """One adapter's matrices in the arena: `size` numbers from `start` on.
 
-    columns: slice
-    ranks: slice
-    b: Tensor  # [out, rank], the scaling multiplied in
+    `parts [layers, modules, 5]` are `kernels.lora`'s: rank, beginning of A `[rank, in]`, beginning of B
+    `[rank, out]`, first column in the fused layer's output, columns. Rank 0: a module that is left as it is.
+    """
 
-
-@dataclass(frozen=True)
-class FusedLora:
-    """The LoRA matrices of one fused linear layer; modules that are no targets are left out."""
-
-    a: Tensor  # [targets * rank, in]: the A of every target, one below the other
-    parts: tuple[LoraPart, ...]
-
-    def add_to(self, y: Tensor, x: Tensor) -> None:
-        """Add this adapter's share to `y [rows, out]` in place, from the layer's input `x [rows, in]`."""
-        h = linear(x, self.a)
-        for part in self.parts:
-            y[:, part.columns].addmm_(h[:, part.ranks], part.b.t())
+    arena: Tensor
+    start: int
+    size: int
+    parts: NDArray[np.int64]
 
 
-LoraLayer = Mapping[str, FusedLora]  # by the name of the fused layer; absent where nothing is changed
+def numbers_needed(weights: AdapterWeights) -> int:
+    """How many numbers of the arena an adapter takes: those of its matrices, nothing else."""
+    return sum(a.numel() + b.numel() for layer in weights.layers for a, b in layer.values())
 
 
-def fuse_layer(
-    config: LlamaConfig, modules: Mapping[str, tuple[Tensor, Tensor]], scaling: float
-) -> dict[str, FusedLora]:
-    """One layer's `{module: (A [rank, in], B [out, rank])}` laid out for the fused linear layers."""
+def place(weights: AdapterWeights, config: LlamaConfig, arena: Tensor, start: int) -> PlacedAdapter:
+    """Write an adapter's matrices into `arena` from `start` on, B transposed and times the scaling."""
     shapes = config.linear_shapes()
-    fused: dict[str, FusedLora] = {}
-    for name, members in FUSED.items():
-        parts: list[LoraPart] = []
-        stacked: list[Tensor] = []
-        column = rank_row = 0
-        for module in members:
-            width = shapes[module][0]
-            if module in modules:
-                a, b = modules[module]
-                rank = a.shape[0]
-                columns, ranks = slice(column, column + width), slice(rank_row, rank_row + rank)
-                parts.append(LoraPart(columns, ranks, (b.float() * scaling).contiguous()))
-                stacked.append(a.float())
-                rank_row += rank
-            column += width
-        if parts:
-            fused[name] = FusedLora(torch.cat(stacked), tuple(parts))
-    return fused
+    parts = np.zeros((config.layers, len(MODULES), 5), np.int64)
+    at = start
+    for index, layer in enumerate(weights.layers):
+        for members in FUSED.values():
+            column = 0
+            for module in members:
+                columns, width = shapes[module]
+                if module in layer:
+                    a, b = layer[module]
+                    rank = a.shape[0]
+                    end_a, end_b = at + rank * width, at + rank * (width + columns)
+                    arena[at:end_a].view(rank, width).copy_(a)
+                    arena[end_a:end_b].view(rank, columns).copy_(b.t().float().mul_(weights.scaling))
+                    parts[index, MODULES.index(module)] = (rank, at, end_a, column, columns)
+                    at = end_b
+                column += columns
+    return PlacedAdapter(arena, start, at - start, parts)

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import torch
 
-from workers.serving.kv_cache import KVPool
-from workers.serving.llama import Llama, Segment
+from workers.serving.kv_pool import KVPool
+from workers.serving.llama import Llama
 from workers.serving.sampler import choose
 from workers.serving.sequence import Failed, Sequence
+from workers.serving.steps import Segment
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +189,7 @@ class Scheduler:
         """Count what was read, and give every sequence that read its last token the next one."""
         for segment in segments:
             segment.cache.length += len(segment.tokens)
-        choosing = [s for s, segment in zip(stepping, segments, strict=True) if segment.wants_logits]
+        choosing = [s for s, segment in zip(stepping, segments, strict=True) if segment.logits]
         tokens = choose(logits, [sequence.sampler for sequence in choosing])
         for sequence, token in zip(choosing, tokens, strict=True):
             if token is None:

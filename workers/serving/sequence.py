@@ -8,7 +8,7 @@ from typing import Literal
 
 from workers.serving.adapter_bank import LoadedAdapter
 from workers.serving.kv_cache import KVCache
-from workers.serving.llama import Segment
+from workers.serving.steps import Segment
 from workers.serving.sampler import Sampler
 from workers.serving.text import Detokenizer, StopStrings
 
@@ -72,8 +72,8 @@ class Sequence:
             raise ValueError("A sequence steps once it has a cache.")
         start = self.cache.length
         tokens = self.tokens[start : start + limit]
-        layers = self.adapter.layers if self.adapter else None
-        return Segment(tokens, self.cache, layers, start + len(tokens) == len(self.tokens))
+        placed = self.adapter.placed if self.adapter else None
+        return Segment(tokens, self.cache, placed, int(start + len(tokens) == len(self.tokens)))
 
     def accept(self, token: int) -> bool:
         """Take the next token and report what it adds to the text. True once the answer is complete."""
