@@ -96,9 +96,15 @@ def freeze(dataset: Dataset, *, train: Sequence[NewExample], heldout: Sequence[N
     dataset.job.refresh_from_db()
 
 
-def queued_run(firm: Firm, *, by: Membership | None = None, adapter_name: str = "briefs") -> TrainingRun:
+def queued_run(
+    firm: Firm,
+    *,
+    by: Membership | None = None,
+    adapter_name: str = "briefs",
+    dataset: Dataset | None = None,
+) -> TrainingRun:
     """A run as `training.services.start` leaves it, but for the base model: a test database has none."""
-    dataset = ready_dataset(firm, by=by)
+    dataset = dataset or ready_dataset(firm, by=by)
     with tenant_scope(firm.tenant.id):
         run_id = uuid.uuid4()
         job = jobs.enqueue(JobKind.TRAIN, tenant_id=firm.tenant.id, object_id=run_id)
@@ -116,9 +122,15 @@ def queued_run(firm: Firm, *, by: Membership | None = None, adapter_name: str = 
     return run
 
 
-def candidate(firm: Firm, *, by: Membership | None = None, adapter_name: str = "briefs") -> AdapterVersion:
+def candidate(
+    firm: Firm,
+    *,
+    by: Membership | None = None,
+    adapter_name: str = "briefs",
+    dataset: Dataset | None = None,
+) -> AdapterVersion:
     """A version that waits for a decision. Its folder holds no weights."""
-    run = queued_run(firm, by=by, adapter_name=adapter_name)
+    run = queued_run(firm, by=by, adapter_name=adapter_name, dataset=dataset)
     version_id = uuid.uuid4()
     storage.adapter_dir(firm.tenant.id, version_id).mkdir(parents=True)
     with tenant_scope(firm.tenant.id):
@@ -127,9 +139,14 @@ def candidate(firm: Firm, *, by: Membership | None = None, adapter_name: str = "
 
 
 def approved(
-    firm: Firm, *, by: Membership, approver: Membership, adapter_name: str = "briefs"
+    firm: Firm,
+    *,
+    by: Membership,
+    approver: Membership,
+    adapter_name: str = "briefs",
+    dataset: Dataset | None = None,
 ) -> AdapterVersion:
-    version = candidate(firm, by=by, adapter_name=adapter_name)
+    version = candidate(firm, by=by, adapter_name=adapter_name, dataset=dataset)
     with tenant_scope(firm.tenant.id):
         adapters.decide(member=approver, version=version, decision="approved")
     return version

@@ -1,8 +1,8 @@
 """Copies of requests for the version on trial: what it would have answered is compared and forgotten.
 
-A copy begins once the live version's answer has ended, so it takes nothing from that answer. It counts
-against no key's limits and leaves no usage: nobody asked for it. Of a text only its length is kept; its digest
-stays in memory until the two answers have been compared.
+A copy begins once the live answer has ended, so it takes nothing from that. It counts against no key's limits
+and leaves no usage: nobody asked for it. Of a text only its length is kept; its digest stays in memory until
+the two answers have been compared.
 
 The way a view uses it:
 
