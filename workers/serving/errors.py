@@ -6,7 +6,8 @@ from typing import Any
 
 
 class EngineError(Exception):
-    """A refusal with an HTTP status. `param` names the field at fault, `code` is for programs."""
+    """A refusal with an HTTP status. `param` names the field at fault, `code` is for programs, and after
+    `retry_after` seconds the same request may be welcome."""
 
     def __init__(
         self,
@@ -16,9 +17,11 @@ class EngineError(Exception):
         kind: str = "invalid_request_error",
         param: str | None = None,
         code: str | None = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(message)
         self.message, self.status, self.kind, self.param, self.code = message, status, kind, param, code
+        self.retry_after = retry_after
 
     def body(self) -> dict[str, Any]:
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}

@@ -50,6 +50,8 @@ class Sequence:
     adapter: LoadedAdapter | None
     report: Callable[[Event], None]
     ended: Callable[[], None]
+    tenant: str = ""  # its firm's cache_salt; "" where that is not known
+    scope: bytes = b""  # of prefixes it may share: its tenant's, with its adapter; b"" shares none
     cancelled: bool = False  # set from any thread, seen at the next step
     cache: KVCache | None = None
     prompt_length: int = field(init=False)
