@@ -43,7 +43,13 @@ WHOLE_FIRM = "firm"
 @contextmanager
 def _settings(values: Mapping[str, str]) -> Iterator[None]:
     """A transaction in which database settings have these values; what they had before comes back after."""
+    outermost = not connection.in_atomic_block
     with transaction.atomic():
+        if outermost:  # the settings are the transaction's own and end with it
+            with connection.cursor() as cursor:
+                _set(cursor, values)
+            yield
+            return
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT name, coalesce(current_setting(name, true), '') FROM unnest(%s) AS setting (name)",

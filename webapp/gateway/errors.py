@@ -14,8 +14,13 @@ TYPES = {
     HTTPStatus.UNAUTHORIZED: "authentication_error",
     HTTPStatus.FORBIDDEN: "permission_error",
     HTTPStatus.NOT_FOUND: "not_found_error",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
     HTTPStatus.SERVICE_UNAVAILABLE: "service_unavailable_error",
 }
+
+
+# Limits of the firm's own: OpenAI's clients tell them apart by the type too.
+LIMIT_CODES = frozenset({"rate_limit_exceeded", "insufficient_quota"})
 
 
 class InvalidKey(AppError):
@@ -77,13 +82,16 @@ class Fault(AppError):
 def body(error: AppError) -> dict[str, Any]:
     """`{"error": {"message", "type", "param", "code"}}`."""
     other = "server_error" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
-    kind = TYPES.get(error.status, other)
+    kind = error.code if error.code in LIMIT_CODES else TYPES.get(error.status, other)
     param = next(iter(error.fields), None)
     return {"error": {"message": error.message, "type": kind, "param": param, "code": error.code}}
 
 
 def response(error: AppError) -> JsonResponse:
-    answer = JsonResponse(body(error), status=error.status)
+    """The error with its headers: those of limits, and in how many seconds it is worth another try."""
+    answer = JsonResponse(body(error), status=error.status, headers=getattr(error, "headers", None))
+    if (seconds := getattr(error, "retry_after", None)) is not None:
+        answer["Retry-After"] = str(seconds)
     if error.status == HTTPStatus.UNAUTHORIZED:
         answer["WWW-Authenticate"] = 'Bearer realm="housestyle"'
     return answer

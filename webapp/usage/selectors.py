@@ -1,0 +1,147 @@
+"""Reading usage: what limits a request, and what the database knows of what was asked."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import Q, QuerySet, Sum
+from django.utils import timezone
+
+from webapp.core.errors import NotFound
+from webapp.core.tenancy import firm_scope
+from webapp.tenants.models import ApiKey
+from webapp.usage.allowances import UNLIMITED, Allowance, Known, Open, allowance_of, default_allowance
+from webapp.usage.models import Limit, TextLog, UsageHour, UsageRow
+
+# One statement sees one moment: a row is either among the open ones or in the sums, never in both.
+_KNOWN = """
+SELECT
+    (SELECT coalesce(sum(tokens_in + tokens_out + tokens_unknown), 0) FROM usage_usagehour
+        WHERE tenant_id = %(tenant)s AND hour >= %(month)s AND hour < %(next)s
+            AND (%(key)s::uuid IS NULL OR key_id = %(key)s)),
+    (SELECT coalesce(json_agg(json_build_array(
+            id, reserved, floor(extract(epoch FROM started_at)), started_at >= %(month)s)), '[]')
+        FROM usage_usagerow
+        WHERE tenant_id = %(tenant)s AND status IS NULL AND (%(key)s::uuid IS NULL OR key_id = %(key)s)),
+    (SELECT coalesce(json_agg(json_build_array(second, requests, tokens)), '[]') FROM (
+        SELECT floor(extract(epoch FROM started_at)) AS second, count(*) AS requests,
+            sum(CASE WHEN status IS NULL THEN reserved ELSE tokens_in + tokens_out + tokens_unknown END)
+                AS tokens
+        FROM usage_usagerow
+        WHERE tenant_id = %(tenant)s AND started_at >= %(recent)s AND reserved > 0
+            AND (%(key)s::uuid IS NULL OR key_id = %(key)s)
+        GROUP BY 1) seconds)
+"""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms a request is answered. `text_days`: how long its text is kept; None is not at all."""
+
+    firm: Allowance
+    key: Allowance
+    text_days: int | None
+
+
+def terms(tenant_id: uuid.UUID, key_id: uuid.UUID | None) -> Terms:
+    limits = {
+        limit.key_id: allowance_of(limit)
+        for limit in Limit.objects.of(tenant_id).filter(Q(key=None) | Q(key=key_id))
+    }
+    firm = limits.get(None) or default_allowance()
+    own = limits.get(key_id, UNLIMITED) if key_id else UNLIMITED
+    return Terms(firm, own, text_days(tenant_id))
+
+
+def text_log(tenant_id: uuid.UUID) -> TextLog:
+    """The firm's choice; off where it made none."""
+    return TextLog.objects.of(tenant_id).first() or TextLog(tenant_id=tenant_id)
+
+
+def text_days(tenant_id: uuid.UUID) -> int | None:
+    found: int | None = TextLog.objects.of(tenant_id).filter(on=True).values_list("days", flat=True).first()
+    return found
+
+
+def month_of(moment: datetime) -> tuple[datetime, datetime]:
+    """The calendar month (UTC) that holds `moment`: its first moment and the next one's."""
+    first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return first, (first + timedelta(days=32)).replace(day=1)
+
+
+def known(tenant_id: uuid.UUID, key_id: uuid.UUID | None, month: datetime, *, seconds: int) -> Known:
+    """What counts of a firm (`key_id` None) or key: see Known."""
+    first, following = month_of(month)
+    values = {
+        "tenant": tenant_id,
+        "key": key_id,
+        "month": first,
+        "next": following,
+        "recent": timezone.now() - timedelta(seconds=seconds + 1),
+    }
+    with firm_scope(tenant_id), connection.cursor() as cursor:
+        cursor.execute(_KNOWN, values)
+        settled, opened, recent = cursor.fetchone()
+    return Known(
+        int(settled),
+        [Open(uuid.UUID(row), tokens, int(second), here) for row, tokens, second, here in _rows(opened)],
+        [(int(second), requests, int(tokens)) for second, requests, tokens in _rows(recent)],
+    )
+
+
+def _rows(found: object) -> list[list]:  # type: ignore[type-arg]
+    return json.loads(found) if isinstance(found, str) else found  # type: ignore[return-value]
+
+
+def used_this_month(tenant_id: uuid.UUID, *, key_id: uuid.UUID | None = None) -> int:
+    """Tokens of the calendar month (UTC) that count towards a budget; those under way with all they may use."""
+    found = known(tenant_id, key_id, timezone.now(), seconds=0)
+    return found.settled + sum(one.tokens for one in found.open if one.this_month)
+
+
+def limits(tenant_id: uuid.UUID) -> dict[uuid.UUID | None, Limit]:
+    """What was set, by key; the firm's own under None."""
+    return {limit.key_id: limit for limit in Limit.objects.of(tenant_id)}
+
+
+def keys(tenant_id: uuid.UUID) -> QuerySet[ApiKey]:
+    """All of the firm's keys that may be limited, the newest first."""
+    found: QuerySet[ApiKey] = (
+        ApiKey.objects.of(tenant_id)
+        .filter(revoked_at=None)
+        .select_related("member__user")
+        .order_by("-created_at")
+    )
+    return found
+
+
+def key(tenant_id: uuid.UUID, key_id: uuid.UUID) -> ApiKey:
+    """The gate to a key whose limits are set. Raises NotFound."""
+    found = keys(tenant_id).filter(id=key_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def rows(tenant_id: uuid.UUID) -> QuerySet[UsageRow]:
+    """Requests, the latest first."""
+    found: QuerySet[UsageRow] = (
+        UsageRow.objects.of(tenant_id)
+        .select_related("key", "member__user", "version__adapter")
+        .order_by("-started_at")
+    )
+    return found
+
+
+def hours(tenant_id: uuid.UUID) -> QuerySet[UsageHour]:
+    found: QuerySet[UsageHour] = UsageHour.objects.of(tenant_id)
+    return found
+
+
+SUMS = {
+    name: Sum(name, default=0) for name in ("requests", "errors", "tokens_in", "tokens_out", "tokens_unknown")
+}
