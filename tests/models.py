@@ -29,15 +29,24 @@ def base_model_folder() -> Path:
 
 def tiny_model_folder() -> Path:
     """A random Llama of a few layers with the base's tokenizer, cached by the code that makes it."""
+    return _tiny("tiny-llama")
+
+
+def vllm_model_folder() -> Path:
+    """One whose heads are as wide as vLLM's kernels for CPUs want them."""
+    return _tiny("tiny-llama-wide-heads", head_dim=32)
+
+
+def _tiny(name: str, **sizes: int) -> Path:
     code = hashlib.sha256((ROOT / "tests" / "tiny_model.py").read_bytes()).hexdigest()[:12]
-    folder = _cache() / f"tiny-llama-{code}"
+    folder = _cache() / f"{name}-{code}"
     base = base_model_folder()
     with _alone("tiny"):
         if not (folder / "config.json").exists():
             from tests.tiny_model import make_tiny_model
 
             unfinished = folder.with_name(folder.name + ".unfinished")
-            make_tiny_model(unfinished, tokenizer_from=base, seed=0)
+            make_tiny_model(unfinished, tokenizer_from=base, seed=0, **sizes)
             unfinished.rename(folder)
     return folder
 

@@ -23,11 +23,16 @@ EMBEDDING_SCALE = 0.25
 
 
 def make_tiny_model(
-    folder: Path, tokenizer_from: Path, seed: int = 0, layers: int = 2, scale: int = 1
+    folder: Path,
+    tokenizer_from: Path,
+    seed: int = 0,
+    layers: int = 2,
+    scale: int = 1,
+    head_dim: int = HEAD_DIM,
 ) -> Path:
     """Write a random Llama (grouped queries, tied embeddings) as a prepared base; returns `folder`.
 
-    The same seed gives the same bytes. `scale` multiplies every width.
+    The same seed gives the same bytes. `scale` multiplies every width; vLLM wants a `head_dim` of 32 or more.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in TOKENIZER_FILES:
@@ -38,7 +43,7 @@ def make_tiny_model(
         "num_hidden_layers": layers,
         "num_attention_heads": HEADS * scale,
         "num_key_value_heads": KV_HEADS * scale,
-        "head_dim": HEAD_DIM,
+        "head_dim": head_dim,
         "intermediate_size": INTERMEDIATE * scale,
         "max_position_embeddings": 2048,
         "tie_word_embeddings": True,
@@ -46,7 +51,8 @@ def make_tiny_model(
     }
     _write_json(folder / "config.json", like | sizes)
     weights = folder / "model.safetensors"
-    save_file(_random_weights(like["vocab_size"], layers, seed, scale), weights, metadata={"format": "pt"})
+    values = _random_weights(like["vocab_size"], layers, seed, scale, head_dim)
+    save_file(values, weights, metadata={"format": "pt"})
     about = {
         "name": "tiny-llama",
         "source": f"random numbers of seed {seed}",
@@ -58,7 +64,9 @@ def make_tiny_model(
     return folder
 
 
-def _random_weights(vocabulary: int, layers: int, seed: int, scale: int) -> dict[str, np.ndarray[Any, Any]]:
+def _random_weights(
+    vocabulary: int, layers: int, seed: int, scale: int, head_dim: int
+) -> dict[str, np.ndarray[Any, Any]]:
     random = np.random.default_rng(seed)
 
     def matrix(rows: int, columns: int, scale: float | None = None) -> np.ndarray[Any, Any]:
@@ -66,7 +74,7 @@ def _random_weights(vocabulary: int, layers: int, seed: int, scale: int) -> dict
         return values * np.float32(columns**-0.5 if scale is None else scale)
 
     hidden, wide = HIDDEN * scale, INTERMEDIATE * scale
-    queries, keys = HEADS * HEAD_DIM * scale, KV_HEADS * HEAD_DIM * scale
+    queries, keys = HEADS * head_dim * scale, KV_HEADS * head_dim * scale
     weights = {"model.embed_tokens.weight": matrix(vocabulary, hidden, EMBEDDING_SCALE)}
     for index in range(layers):
         layer = {

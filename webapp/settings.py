@@ -212,6 +212,8 @@ RELAY_SECONDS = 5.0
 CELERY_BEAT_SCHEDULE = {
     "relay": {"task": "housestyle.relay", "schedule": RELAY_SECONDS},
     "usage": {"task": "housestyle.usage", "schedule": 30.0},
+    # What the engines hold is compared with what must answer.
+    "reconcile": {"task": "housestyle.reconcile", "schedule": 15.0},
 }
 
 REST_FRAMEWORK = {

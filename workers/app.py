@@ -10,10 +10,12 @@ from workers.tasks import (  # noqa: E402  # needs Django
     build_dataset,
     extract_document,
     measure_device,
+    reconcile,
     relay,
     render_pages,
     scan_document,
     train_adapter,
+    usage,
 )
 
 __all__ = [
@@ -21,8 +23,10 @@ __all__ = [
     "build_dataset",
     "extract_document",
     "measure_device",
+    "reconcile",
     "relay",
     "render_pages",
     "scan_document",
     "train_adapter",
+    "usage",
 ]

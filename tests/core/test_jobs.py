@@ -256,10 +256,11 @@ def test_the_relay_knows_what_waits(job: Job) -> None:
 def test_every_kind_of_job_has_a_registered_task() -> None:
     from workers.app import app
 
-    assert {kind.task for kind in JobKind} | {"housestyle.relay"} <= set(app.tasks)
+    assert {kind.task for kind in JobKind} <= set(app.tasks)
+    assert {beat["task"] for beat in app.conf.beat_schedule.values()} <= set(app.tasks)
     assert {name for name in app.tasks if name.startswith("housestyle.")} == {
         *(kind.task for kind in JobKind),
-        "housestyle.relay",
+        *(beat["task"] for beat in app.conf.beat_schedule.values()),
     }
 
 

@@ -101,7 +101,7 @@ def _replica(
             f"{VARIABLE} calls an engine “{name}”: begin with a small letter, and go on with small letters, "
             "digits and -."
         )
-    if kind not in Kind:
+    if kind not in tuple(Kind):
         problems.append(f"{VARIABLE} says that {name} is “{kind}”: an engine is {' or '.join(Kind)}.")
     url, slots = _address(name, kind, address, problems)
     token = environment.get(token_variable(name)) or shared_token

@@ -15,7 +15,7 @@ from webapp.adapters.models import AdapterVersion, VersionState
 from webapp.audit import services as audit
 from webapp.core.errors import Conflict
 from webapp.core.tenancy import firm_scope
-from webapp.serving import selectors
+from webapp.serving import reconcile, selectors
 from webapp.serving.models import Deployment, Outcome, Rollout
 from webapp.tenants.models import Membership, Tenant
 from webapp.tenants.permissions import Action, require
@@ -108,8 +108,10 @@ def retire(*, member: Membership, version: AdapterVersion) -> None:
 
 
 def lock(member: Membership) -> None:
-    """One person at a time changes what answers a firm; held to the transaction's end."""
+    """One person at a time changes what answers a firm; held to the transaction's end. Then the engines are
+    brought to hold what answers."""
     Tenant.objects.select_for_update(no_key=True).get(id=member.tenant_id)
+    transaction.on_commit(reconcile.wake)
 
 
 def check_can_answer(version: AdapterVersion) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from workers.supervisor import devices
+from workers.supervisor import devices, engines
 from workers.supervisor.commands import ENGINE_PORT, WEB_PORT, Place, default_home, default_model
 from workers.supervisor.errors import StartError
 
@@ -23,6 +23,7 @@ def main(words: list[str] | None = None) -> int:
     options = parser.parse_args(words)
     try:
         training = devices.parse(os.environ.get("HOUSESTYLE_TRAINING_DEVICES", ""))
+        own = engines.own(os.environ, options.engine_port)
     except StartError as error:
         print(error, file=sys.stderr)
         return 1
@@ -31,6 +32,8 @@ def main(words: list[str] | None = None) -> int:
         model=(options.model or default_model(home)).resolve(),
         port=options.port,
         engine_port=options.engine_port,
+        own_engine=own.started,
+        engine_token=own.token,
         training=training,
     )
     try:

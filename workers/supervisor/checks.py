@@ -26,9 +26,12 @@ def check_packages() -> None:
 
 def check_ports(place: Place) -> None:
     """Raises StartError for a port that another program holds."""
-    if place.port == place.engine_port:
+    ports = [("--port", place.port)]
+    if place.own_engine:
+        ports.append(("--engine-port", place.engine_port))
+    if place.own_engine and place.port == place.engine_port:
         raise StartError("Web and engine need two ports: give --port and --engine-port different numbers.")
-    for option, port in (("--port", place.port), ("--engine-port", place.engine_port)):
+    for option, port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

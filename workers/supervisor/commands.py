@@ -19,13 +19,19 @@ ENGINE_PORT = 8801
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the processes listen and their data lies, the prepared base model's folder, and what trains."""
+    """Where the processes listen and their data lies, the prepared base model's folder, and what trains.
+
+    `own_engine` says that an engine is among them; `engine_token` is its own, where it does not have the
+    shared one.
+    """
 
     home: Path
     model: Path
     host: str = LOOPBACK
     port: int = WEB_PORT
     engine_port: int = ENGINE_PORT
+    engine_token: str = field(default="", repr=False)
+    own_engine: bool = True
     training: tuple[Device, ...] = (ANY,)
 
     @property
@@ -41,7 +47,8 @@ class Place:
 class Command:
     """`health` is the address that answers 200 once the process can be used, if it has one.
 
-    `environment` is what the process has on top of its parent's.
+    `environment` is what the process has on top of its parent's. `again` says that it is started again when
+    it ends by itself: it keeps nothing that another process would miss.
     """
 
     name: str
@@ -49,6 +56,7 @@ class Command:
     arguments: tuple[str, ...]
     health: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    again: bool = False
 
 
 def commands(place: Place) -> dict[str, Command]:
@@ -98,6 +106,8 @@ def commands(place: Place) -> dict[str, Command]:
                 *("--model", str(place.model), "--adapters-root", str(place.home / "storage" / "adapters")),
             ),
             health=f"{place.engine_url}/health",
+            environment={"HOUSESTYLE_ENGINE_TOKEN": place.engine_token} if place.engine_token else {},
+            again=True,
         ),
     ]
     return {

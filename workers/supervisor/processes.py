@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,8 @@ GRACE_SECONDS = 8.0  # for requests to be answered and short jobs to end; a cut 
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.05
 HEALTH_SECONDS = 0.2
+# Starting again helps where an accident ended a process; elsewhere it would hide why.
+MOST_AGAIN, AGAIN_SECONDS = 3, 60.0
 KEPT_LOG_BYTES = 5 * 1024 * 1024
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -31,11 +34,17 @@ _PR_SET_CHILD_SUBREAPER = 36
 class Processes:
     """The processes of one start, their output in `logs`/<name>.log, shown too when `verbose`."""
 
-    def __init__(self, logs: Path, stop: StopRequests, *, verbose: bool) -> None:
+    def __init__(
+        self, logs: Path, stop: StopRequests, *, verbose: bool, say: Callable[[str], None] = print
+    ) -> None:
         self.logs = logs
         self.stop_requests = stop
         self.verbose = verbose
+        self.say = say
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        # Those that were up and may be started again, with when that was done.
+        self._started_again: dict[str, list[float]] = {}
+        self._commands: dict[str, Command] = {}
         _adopt_orphans()
 
     def step(self, command: Command, *, show: bool) -> None:
@@ -62,12 +71,15 @@ class Processes:
                     f"the end of {self._log(command.name)} may say why."
                 )
             time.sleep(HEALTH_SECONDS)
+        if command.again:
+            self._started_again[command.name] = []
 
     def check(self) -> None:
-        """Raises Interrupted when asked to stop, StartError when a process has ended by itself."""
+        """Start again what may be. Raises Interrupted when asked to stop, StartError when another process has
+        ended by itself, or one that is started again and again."""
         self.stop_requests.check()
-        for name, process in self._running.items():
-            if process.poll() is not None:
+        for name, process in list(self._running.items()):
+            if process.poll() is not None and not self._start_again(name, process):
                 raise ended_by_itself(name, process.returncode, self._log(name))
 
     def stop(self) -> None:
@@ -85,6 +97,20 @@ class Processes:
             process.wait()
         self._running.clear()
 
+    def _start_again(self, name: str, ended: subprocess.Popen[bytes]) -> bool:
+        """Whether it was; not before it was up for the first time, nor more than a few times in a while."""
+        if name not in self._started_again:
+            return False
+        since = time.monotonic() - AGAIN_SECONDS
+        recent = [when for when in self._started_again[name] if when > since]
+        if len(recent) >= MOST_AGAIN:
+            return False
+        self._started_again[name] = [*recent, time.monotonic()]
+        _signal_group(ended, signal.SIGKILL)  # what it left behind
+        self.say(f"The {name} process {_how(ended.returncode)} and is started again.")
+        self._spawn(self._commands[name], show=False)
+        return True
+
     def _spawn(self, command: Command, *, show: bool) -> subprocess.Popen[bytes]:
         log = self._log(command.name)
         if log.exists() and log.stat().st_size > KEPT_LOG_BYTES:
@@ -92,7 +118,7 @@ class Processes:
         begin = log.stat().st_size if log.exists() else 0
         environment = {**os.environ, **command.environment}
         process = spawn(command.arguments, log=log, cwd=ROOT, environment=environment)
-        self._running[command.name] = process
+        self._running[command.name], self._commands[command.name] = process, command
         if show or self.verbose:
             prefix = f"{command.name:>9} | " if self.verbose else "  "
             follower = threading.Thread(target=_follow, args=(log, begin, process, prefix), daemon=True)
@@ -104,10 +130,13 @@ class Processes:
 
 
 def ended_by_itself(name: str, status: int, log: Path) -> StartError:
-    how = f"exit status {status}" if status >= 0 else f"signal {-status}"
     return StartError(
-        f"The {name} process ended by itself ({how}), so everything was stopped: the end of {log} says why."
+        f"The {name} process {_how(status)}, so everything was stopped: the end of {log} says why."
     )
+
+
+def _how(status: int) -> str:
+    return f"ended by itself ({f'exit status {status}' if status >= 0 else f'signal {-status}'})"
 
 
 def kill_descendants() -> None:

@@ -55,14 +55,14 @@ def _run(options: Options, stop: StopRequests, stack: ExitStack) -> None:
     (place.home / "static").mkdir(exist_ok=True)  # looked for at every start of the web process
     os.environ.update(_environment(place))
     table = commands(place)
-    processes = Processes(place.home / "logs", stop, verbose=options.verbose)
+    processes = Processes(place.home / "logs", stop, verbose=options.verbose, say=say)
     servers = stack.enter_context(embedded.running(place.home, say=say))
     stack.callback(processes.stop)  # before the servers that they use
 
     if not (place.model / "config.json").exists():
         _step(processes, table["prepare"], show=True)
-    # The slowest to start, and it needs no database.
-    processes.start(table["engine"])
+    if place.own_engine:  # the slowest to start, and it needs no database
+        processes.start(table["engine"])
     _step(processes, table["migrate"])
     if options.demo:
         _step(processes, table["seed"], show=True)
@@ -70,7 +70,7 @@ def _run(options: Options, stop: StopRequests, stack: ExitStack) -> None:
     say(f"Starting {', '.join(names)}")
     for name in names:
         processes.start(table[name])
-    for name in ("web", "engine"):
+    for name in ("web", "engine") if place.own_engine else ("web",):
         processes.wait_until_ready(table[name])
     _announce(place, options, time.monotonic() - began)
     try:

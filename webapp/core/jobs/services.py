@@ -50,13 +50,18 @@ def enqueue(kind: JobKind, *, tenant_id: uuid.UUID, object_id: uuid.UUID) -> Job
 
 def wake(kind: JobKind) -> None:
     """Tell the workers that there is work. A broker that is away loses nothing: the relay says it again."""
+    publish(kind.task)
+
+
+def publish(task: str) -> None:
+    """Send a task that beat sends again in any case: a broker that is away is only noted."""
     try:
         with app.connection_for_write() as connection:
             # kombu would try for seconds even so, and a person's request would wait with it
             connection.transport_options = {**(connection.transport_options or {}), "max_retries": 0}
-            app.send_task(kind.task, connection=connection, retry=False)
+            app.send_task(task, connection=connection, retry=False)
     except (KombuError, CeleryError, OSError) as error:
-        log.warning("The broker is away (%s); the relay will publish %s.", type(error).__name__, kind.task)
+        log.warning("The broker is away (%s); beat will publish %s.", type(error).__name__, task)
 
 
 def claim(kind: JobKind, *, worker: str, per_firm: int = 0) -> Claim | None:

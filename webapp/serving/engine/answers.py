@@ -22,8 +22,9 @@ OTHER_MODEL = "The model engine answered as another model, so its answer was wit
 MAX_RETRY_AFTER = 3600  # seconds
 
 Event = dict[str, Any]
-# vLLM says so by its words alone.
-_TOO_LONG = re.compile(r"maximum (model|context) length|context length", re.IGNORECASE)
+# vLLM says so by its words alone, and ends its sentences with the setting as its code calls it.
+_TOO_LONG = re.compile(r"context length|max_model_len")
+_SETTING = re.compile(r"\s*\(parameter=[^)]*\)$")
 
 
 class EngineRefused(AppError):
@@ -122,7 +123,7 @@ def as_error(body: Any, status: HTTPStatus, wait: int | None = None) -> AppError
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return Unavailable(AWAY)
-    message, code, param = error["message"], error.get("code"), error.get("param")
+    message, code, param = _SETTING.sub("", error["message"]), error.get("code"), error.get("param")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and wait is None:
         return Unavailable(message)
     if not isinstance(code, str):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +15,11 @@ import httpx
 from django.utils.crypto import salted_hmac
 
 from webapp.adapters.models import AdapterVersion
-from webapp.serving import empty_adapter
-from webapp.serving.engine import answers, loading
+from webapp.serving.engine import answers, loading, placing
 from webapp.serving.engine.answers import BrokenOff, Event
 from webapp.serving.engine.replica import NotReached, Replica
 from webapp.serving.engine.slots import Uses
-from webapp.serving.engine.targets import BASE, Target, replicas
+from webapp.serving.engine.targets import BASE, Target, empty_target, replicas
 from webapp.serving.engine_settings import Kind
 
 # An adapter's own replica may have so many more requests under way than the idlest before that one is taken.
@@ -44,7 +42,7 @@ class Engine:
     """The engines as one event loop sees them."""
 
     def __init__(self) -> None:
-        self._replicas = [Replica(named) for named in replicas()]
+        self._replicas = {named.name: Replica(named) for named in replicas()}
         self._uses = Uses()
         self._loading: dict[tuple[str, str], asyncio.Lock] = {}
 
@@ -123,9 +121,9 @@ class Engine:
         return await once(order[1] if len(order) > 1 else first)
 
     def _order(self, key: str) -> list[Replica]:
-        """All replicas, the one to ask first: of those that answer, the key's own (rendezvous hashing, Thaler
-        and Ravishankar 1998), so that an adapter stays where it is loaded, unless it has much more to do."""
-        ranked = sorted(self._replicas, key=lambda replica: _score(replica.named.name, key), reverse=True)
+        """All replicas, the one to ask first: of those that answer, the key's own so that an adapter stays
+        where it is loaded, unless it has much more to do than the idlest."""
+        ranked = [self._replicas[name] for name in placing.ranked(self._replicas, key)]
         ranked.sort(key=lambda replica: not replica.healthy)
         usable = [replica for replica in ranked if replica.healthy] or ranked
         idlest = min(usable, key=lambda replica: replica.under_way)
@@ -145,7 +143,7 @@ class Engine:
         """An open, successful answer; an adapter that the replica does not know is loaded, once."""
         target = Target.of(version) if version else None
         if target is None and replica.named.kind is Kind.VLLM:
-            target = await _in_thread(_empty_target)
+            target = await _in_thread(empty_target)
         exchange = Exchange(replica, self._uses, target, as_base=version is None)
         sent = {**body, "model": exchange.name, "cache_salt": cache_salt(tenant_id)}
         if replica.named.kind is Kind.VLLM:
@@ -160,6 +158,8 @@ class Engine:
                 response = await replica.post(route, sent)
             exchange.response = response
             if response.status_code == HTTPStatus.OK:
+                if target is not None and replica.named.slots is None:
+                    self._uses.note(replica.named, target.name)
                 return exchange
             await replica.read(response)
             raise answers.refusal(response, str(version or "the base model"))
@@ -252,15 +252,6 @@ def _key(version: AdapterVersion | None, tenant_id: uuid.UUID) -> str:
     """What decides which replica is asked first: the adapter; for the base the firm, whose cached prefixes
     are there."""
     return version.engine_name if version else cache_salt(tenant_id)
-
-
-def _score(replica: str, key: str) -> bytes:
-    return hashlib.blake2b(f"{replica}\0{key}".encode(), digest_size=8).digest()
-
-
-def _empty_target() -> Target:
-    folder, digest = empty_adapter.files()
-    return Target(empty_adapter.EMPTY, "the base model", folder, digest)
 
 
 async def _in_thread(call: Callable[..., T], *arguments: Any) -> T:

@@ -106,7 +106,7 @@ def _make_room(calls: Calls, slots: Slots, loaded: Collection[str], excess: int)
     """Unload an adapter of ours that nobody uses, the one that was not used for the longest time; more than
     one where an engine was told to take fewer. Raises NoPlace."""
     last = slots.last_used()
-    ours = (name for name in loaded if name.startswith(OURS) and name != EMPTY)
+    ours = (name for name in loaded if OURS.fullmatch(name))
     gone = 0
     for name in sorted(ours, key=lambda name: last.get(name, 0.0)):
         gone += _unload_unused(calls, slots, name)

@@ -8,6 +8,7 @@ fails closed when Redis is away.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ WAIT_SECONDS = 60.0
 USE_SECONDS = 1800  # a request whose process died counts as under way for so long
 COMING_SECONDS = 300  # and a load whose end nobody saw as loaded
 LEAVING_SECONDS = 60
+NOTE_SECONDS = 60
 
 _BEGIN = """
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
@@ -107,10 +109,27 @@ class Slots:
 
 
 class Uses:
-    """The uses that one event loop's requests make of a vLLM's adapters."""
+    """The uses that one event loop's requests make of adapters: counted for a vLLM, for others only noted."""
 
     def __init__(self) -> None:
         self._redis = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=5)
+        self._noted: dict[tuple[str, str], float] = {}
+        self._notes: set[asyncio.Task[None]] = set()
+
+    def note(self, replica: Replica, name: str) -> None:
+        """Remember, now and then, when the name was last used. No request waits for that or fails with it."""
+        now = time.monotonic()
+        if now - self._noted.get((replica.name, name), -NOTE_SECONDS) >= NOTE_SECONDS:
+            self._noted[(replica.name, name)] = now
+            note = asyncio.create_task(self._note(replica, name))
+            self._notes.add(note)
+            note.add_done_callback(self._notes.discard)
+
+    async def _note(self, replica: Replica, name: str) -> None:
+        try:
+            await self._redis.zadd(_key(replica, "last"), {name: time.time()})
+        except redis.RedisError:
+            pass
 
     async def begin(self, replica: Replica, name: str) -> str | None:
         """A use of the name, to be ended; None while it is being unloaded. Raises Unavailable."""

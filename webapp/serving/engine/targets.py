@@ -1,7 +1,8 @@
-"""What a replica can be asked for besides the plain base: a version's files, under a name used once."""
+"""Which replicas there are, and what they can be asked for: a version's files, under a name used once."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from django.conf import settings
 
 from webapp.adapters import selectors as adapters
 from webapp.adapters.models import AdapterVersion
+from webapp.serving import empty_adapter
 from webapp.serving.engine_settings import Kind, Replica
 
 BASE = "base"
-OURS = "lo-"  # how the names begin that this product gave; a reconciler leaves all others alone
+# The names that versions have (AdapterVersion.engine_name); all others are left alone.
+OURS = re.compile(r"lo-[0-9a-f]{32}")
 WEIGHTS = "adapter_model.safetensors"
 
 
@@ -36,6 +39,12 @@ class Target:
             sha256=version.sha256,
             base_revision=version.run.base_revision,
         )
+
+
+def empty_target() -> Target:
+    """Through which a vLLM is asked for the base (see `empty_adapter`). Raises Unavailable."""
+    folder, digest = empty_adapter.files()
+    return Target(empty_adapter.EMPTY, "the base model", folder, digest)
 
 
 def replicas() -> tuple[Replica, ...]:
