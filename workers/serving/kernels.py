@@ -22,7 +22,7 @@ F = NDArray[np.float32]
 I = NDArray[np.int64]  # noqa: E741 (as F above)
 
 # Rows up to which waking a second thread takes longer than what it would do.
-_ALONE = 2
+ALONE = 2
 
 _inlined = numba.njit(fastmath=True, nogil=True, cache=True)
 
@@ -36,7 +36,7 @@ class _compiled:
         self._shared = numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)(function)
 
     def __call__(self, *arguments: Any) -> None:
-        (self._alone if len(arguments[0]) <= _ALONE else self._shared)(*arguments)
+        (self._alone if len(arguments[0]) <= ALONE else self._shared)(*arguments)
 
 
 @_inlined

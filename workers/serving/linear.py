@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Protocol
 
 import numpy as np
@@ -70,7 +71,10 @@ class Int8Linear:
         rest = weight.index_fill(1, self._columns, 0.0)
         scales = rest.abs().amax(1).clamp_min(1e-12).double() / _WEIGHT
         zeros = torch.zeros(weight.shape[0], dtype=torch.int64)
-        quantised = torch.quantize_per_channel(rest, scales, zeros, 0, torch.qint8)
+        with warnings.catch_warnings():
+            # torch means to drop these one day; the version is pinned, and its kernels have no other door.
+            warnings.simplefilter("ignore", UserWarning)
+            quantised = torch.quantize_per_channel(rest, scales, zeros, 0, torch.qint8)
         self._packed = torch.ops.quantized.linear_prepack(quantised, None)
         self._columns_array, self._kept_array = self._columns.numpy(), self._kept.view(-1).numpy()
         self.mask = np.ones(weight.shape[1], np.float32)

@@ -15,14 +15,15 @@ from torch import Tensor
 
 from workers.serving import kernels
 from workers.serving.config import LlamaConfig
-from workers.serving.kv_cache import BLOCK
+from workers.serving.kv_cache import BLOCK, KVCache, KVStore
 from workers.serving.linear import Int8Linear
-from workers.serving.lora import FUSED, SPANS
+from workers.serving.lora import FUSED, MODULES, SPANS, PlacedAdapter
 from workers.serving.steps import Segment, Step, lay_out
 from workers.serving.weights import Weights, read_weights
 
 Delta = Callable[[int, str, Tensor], Tensor | None]  # (layer, module, its input [rows, in]) -> [rows, out]
 
+Watch = Callable[[int, str, Tensor, Tensor], None]  # (layer, fused layer, its input, what was added)
 Seen = Callable[[int, str, Tensor], None]  # (layer, fused layer, its input [rows, in])
 
 _NOTHING = np.empty((0, 0), np.float32)
@@ -71,28 +72,30 @@ class Llama:
     ) -> Llama:
         """Read the safetensors in `folder`.
 
-        `weights` is float32, int8 or auto: int8 where the machine has its kernels. `calibration` are the tokens
-        of an ordinary text, which show the outliers.
+        `weights` is float32, int8 or auto: int8 where the machine has its kernels. `calibration` are the
+        tokens of an ordinary text, which show the outliers.
 
         Raises StartError for weights that are absent or damaged.
         """
         model = cls(config, read_weights(folder, config), context)
-        if weights == "float32" or (weights == "auto" and not Int8Linear.usable()):
-            return model
-        return model._in_8_bits(calibration)
+        if weights == "int8" or (weights == "auto" and Int8Linear.usable()):
+            model._turn_into_8_bits(calibration)
+        model._warm_up()
+        return model
 
-    def forward(self, segments: Sequence[Segment]) -> Tensor:
+    def forward(self, segments: Sequence[Segment], watch: Watch | None = None) -> Tensor:
         """Logits `[sum of their logits, vocabulary]` for the last rows of the segments that want any.
 
         Writes keys and values behind each cache's `length` and leaves `length` to the caller: writing the
         same rows again changes nothing, so a failed step can be repeated. Segments share one store. Those of
-        one adapter should be neighbours, so that its matrices are read once.
+        one adapter should be neighbours, so that its matrices are read once. `watch` is shown what adapters
+        add to every layer.
         """
         step = lay_out(segments)
         with self._kernels:
-            return self._run(step)
+            return self._run(step, watch)
 
-    def _run(self, step: Step) -> Tensor:
+    def _run(self, step: Step, watch: Watch | None) -> Tensor:
         config, rows = self.config, step.tokens.shape[0]
         cos, sin = self._cos[step.positions], self._sin[step.positions]
         x = self._weights.embedding[step.tokens]
@@ -105,12 +108,12 @@ class Llama:
             kernels.norm(
                 x.numpy(), add, layer.attention_norm, self._eps, layer.fused["qkv"].mask, *hidden.arrays()
             )
-            qkv = self._linear(hidden, "qkv", index, step)
+            qkv = self._linear(hidden, "qkv", index, step, watch)
             self._attend(qkv, queries, index, step, cos, sin, attended.x)
             if layer.fused["out"].mask.shape[0]:
                 given, scaled, scale = attended.arrays()
                 kernels.scale_rows(given, layer.fused["out"].mask, scaled, scale)
-            out = self._linear(attended, "out", index, step)
+            out = self._linear(attended, "out", index, step, watch)
             kernels.norm(
                 x.numpy(),
                 out.numpy(),
@@ -119,9 +122,11 @@ class Llama:
                 layer.fused["gate_up"].mask,
                 *hidden.arrays(),
             )
-            gate_up = self._linear(hidden, "gate_up", index, step)
+            gate_up = self._linear(hidden, "gate_up", index, step, watch)
             kernels.swiglu(gate_up.numpy(), layer.fused["down"].mask, *inner.arrays())
-            add = self._linear(inner, "down", index, step).numpy()
+            add = self._linear(inner, "down", index, step, watch).numpy()
+        if not step.wanted.shape[0]:
+            return torch.empty(0, config.vocabulary)
         last = _Scratch.of(len(step.wanted), config.hidden)
         kernels.norm(
             x.numpy()[step.wanted],
@@ -133,9 +138,10 @@ class Llama:
         )
         return self._weights.head.product(last.x, last.scaled, last.scale)
 
-    def _linear(self, given: _Scratch, name: str, index: int, step: Step) -> Tensor:
+    def _linear(self, given: _Scratch, name: str, index: int, step: Step, watch: Watch | None) -> Tensor:
         """x W^T for all rows, plus each adapter's LoRA for the rows that are its own."""
         y = self._weights.layers[index].fused[name].product(given.x, given.scaled, given.scale)
+        before = y.clone() if watch else y
         if step.adapted.shape[0]:
             kernels.lora(
                 given.x.numpy(),
@@ -147,6 +153,8 @@ class Llama:
                 index,
                 *SPANS[name],
             )
+        if watch:
+            watch(index, name, given.x, y - before)
         return y
 
     def _attend(
@@ -217,8 +225,8 @@ class Llama:
     def _rms_norm(self, x: Tensor, weight: NDArray[np.float32]) -> Tensor:
         return F.rms_norm(x, (self.config.hidden,), torch.from_numpy(weight), self.config.rms_eps)
 
-    def _in_8_bits(self, calibration: Sequence[int]) -> Llama:
-        """The same model with 8-bit products, its outliers those that show in a text's tokens."""
+    def _turn_into_8_bits(self, calibration: Sequence[int]) -> None:
+        """Have 8-bit products from now on, their outliers those that show in a text's tokens."""
         largest: dict[tuple[int, str], Tensor] = {}
 
         def note(index: int, name: str, given: Tensor) -> None:
@@ -227,7 +235,14 @@ class Llama:
         with torch.inference_mode():
             self._plain(calibration, None, note)
             self._weights = self._weights.in_8_bits(largest)
-        return self
+
+    def _warm_up(self) -> None:
+        """Have the kernels compiled, or read from the disk, before anybody waits for them."""
+        parts = np.zeros((self.config.layers, len(MODULES), 5), np.int64)
+        adapter = PlacedAdapter(torch.empty(1), 0, 0, parts)
+        with torch.inference_mode():
+            for rows in (1, kernels.ALONE + 1):
+                self.forward([Segment([0] * rows, KVCache(KVStore(self.config, 1), [0]), adapter)])
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
