@@ -65,7 +65,7 @@ def place(weights: AdapterWeights, config: LlamaConfig, arena: Tensor, start: in
                     rank = a.shape[0]
                     end_a, end_b = at + rank * width, at + rank * (width + columns)
                     arena[at:end_a].view(rank, width).copy_(a)
-                    arena[end_a:end_b].view(rank, columns).copy_(b.t().float().mul_(weights.scaling))
+                    arena[end_a:end_b].view(rank, columns).copy_(b.t()).mul_(weights.scaling)
                     parts[index, MODULES.index(module)] = (rank, at, end_a, column, columns)
                     at = end_b
                 column += columns
