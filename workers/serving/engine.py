@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from workers.serving import calibration
 from workers.serving.adapter_bank import AdapterBank
 from workers.serving.config import LlamaConfig
 from workers.serving.errors import EngineError, StartError
@@ -32,6 +33,7 @@ class EngineOptions:
     max_loras: int = 64
     max_num_seqs: int = 32
     kv_cache_tokens: int = 65_536
+    weights: str = "auto"  # float32, int8, or auto: int8 where the machine has its kernels
 
 
 class Engine:
@@ -47,11 +49,15 @@ class Engine:
             config, base_name=BASE_NAME, root=options.adapters_root, places=options.max_loras
         )
         self.scheduler = Scheduler(
-            in_passing_thread(lambda: Llama.load(options.model, config, self.context)),
+            in_passing_thread(lambda: self._load_model(options, config)),
             KVPool(KVStore(config, -(-max(options.kv_cache_tokens, self.context) // BLOCK))),
             max_running=options.max_num_seqs,
             on_broken=on_broken,
         )
+
+    def _load_model(self, options: EngineOptions, config: LlamaConfig) -> Llama:
+        text = self.text.encode(calibration.TEXT)[: self.context]
+        return Llama.load(options.model, config, self.context, weights=options.weights, calibration=text)
 
     def load_adapter(self, name: str, path: str) -> None:
         """Load the adapter at `path` as `name`; takes tens of milliseconds. Raises EngineError."""
