@@ -3,181 +3,307 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from workers.serving.adapter_bank import AdapterBank, LoadedAdapter
-from workers.serving.config import LlamaConfig
-from workers.serving.kv_cache import KVPool
+from tests.serving.bench import Asked, Bench, load_model
+from workers.serving.adapter_bank import LoadedAdapter
+from workers.serving.errors import EngineError
+from workers.serving.kv_cache import BLOCK
 from workers.serving.llama import Llama
-from workers.serving.lora import FusedLora
-from workers.serving.sampler import Sampler
-from workers.serving.scheduler import Scheduler
-from workers.serving.sequence import Delta, Event, Failed, Sequence
-from workers.serving.text import Detokenizer, StopStrings, TextModel
+from workers.serving.lora import PlacedAdapter
+from workers.serving.sequence import Event
+from workers.serving.step_plan import plan
+from workers.serving.steps import Segment
+
+MakeBench = Callable[..., Bench]
 
 
-@dataclass
-class Asked:
-    """A request made in this process, and all that was reported of it."""
-
-    sequence: Sequence = field(init=False)
-    events: list[Event] = field(default_factory=list)
-    over: threading.Event = field(default_factory=threading.Event)
-    endings: int = 0
-
-    def end(self) -> None:
-        self.endings += 1
-        self.over.set()
-
-    @property
-    def text(self) -> str:
-        return "".join(event.text for event in self.events if isinstance(event, Delta))
-
-    def wait(self) -> Event | None:
-        assert self.over.wait(60)
-        return self.events[-1] if self.events else None
-
-
-@dataclass
-class Bench:
-    """A scheduler on the tiny model, its parts in reach."""
-
-    config: LlamaConfig
-    text: TextModel
-    model: Llama
-    pool: KVPool
-    scheduler: Scheduler
-    broke: threading.Event
-
-    def ask(self, *, adapter: LoadedAdapter | None = None, max_tokens: int = 4) -> Asked:
-        asked = Asked()
-        asked.sequence = Sequence(
-            tokens=self.text.encode("The parties agree that"),
-            max_tokens=max_tokens,
-            sampler=Sampler(temperature=0),
-            detokenizer=Detokenizer(self.text),
-            stops=StopStrings([]),
-            stop_tokens=self.config.stop_tokens,
-            adapter=adapter,
-            report=asked.events.append,
-            ended=asked.end,
-        )
-        self.scheduler.submit(asked.sequence)
-        return asked
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Llama:
+    return load_model(tiny_model)
 
 
 @pytest.fixture
-def bench(tiny_model: Path) -> Iterator[Bench]:
-    config = LlamaConfig.read(tiny_model)
-    model, pool = Llama.load(tiny_model, config, 4096), KVPool(config, 4096)
-    broke = threading.Event()
-    scheduler = Scheduler(model, pool, max_running=4, on_broken=broke.set)
-    yield Bench(config, TextModel(tiny_model), model, pool, scheduler, broke)
-    if scheduler.healthy:
-        scheduler.stop()
+def make_bench(tiny_model: Path, model: Llama) -> Iterator[MakeBench]:
+    made: list[Bench] = []
+
+    def make(**settings: Any) -> Bench:
+        made.append(Bench(tiny_model, model, **settings))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.close()
 
 
-def unusable_adapter(config: LlamaConfig) -> LoadedAdapter:
-    """Matrices that fit no layer, as no checked adapter can have them."""
-    layer = {"qkv": FusedLora(torch.zeros(4, config.hidden + 1), ())}
-    return LoadedAdapter("unusable", (layer,) * config.layers)
+@pytest.fixture
+def bench(make_bench: MakeBench) -> Bench:
+    return make_bench()
 
 
-def finish_reason(event: Event | None) -> str | None:
-    return event.finish_reason if isinstance(event, Delta) else None
+def unusable_adapter() -> LoadedAdapter:
+    """An adapter without matrices, as no checked one can be."""
+    return LoadedAdapter("unusable", PlacedAdapter(torch.zeros(1), 0, 0, None))  # type: ignore[arg-type]
+
+
+def watched_steps(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[int, int]]]:
+    """What each step will have read: (first block of the sequence, tokens)."""
+    steps: list[list[tuple[int, int]]] = []
+    forward = bench.model.forward
+
+    def watch(segments: Sequence[Segment]) -> torch.Tensor:
+        steps.append([(segment.cache.table[0], len(segment.tokens)) for segment in segments])
+        return forward(segments)
+
+    monkeypatch.setattr(bench.model, "forward", watch)
+    return steps
 
 
 def test_an_error_in_a_shared_step_fails_only_the_request_at_fault(bench: Bench) -> None:
     alone = bench.ask()
     bench.scheduler.start()
     alone.wait()
-    asked = [bench.ask(), bench.ask(adapter=unusable_adapter(bench.config)), bench.ask()]
-    failed = asked.pop(1)
-    assert isinstance(failed.wait(), Failed)
+    asked = [bench.ask(), bench.ask(adapter=unusable_adapter()), bench.ask()]
+    failed = asked.pop(1).wait()
+    assert failed.failed
     for sound in asked:
-        assert finish_reason(sound.wait()) == "length"
+        assert sound.wait().finish_reason == "length"
         assert sound.text == alone.text != ""
     assert bench.scheduler.healthy
     assert {one.endings for one in (alone, failed, *asked)} == {1}
+    assert bench.pool.used_blocks == 0
 
 
-def test_a_broken_model_ends_every_request_and_is_told(bench: Bench) -> None:
+def test_a_broken_model_ends_every_request_and_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(segments: Sequence[Segment]) -> torch.Tensor:
+        raise RuntimeError("as if the memory had been damaged")
+
+    monkeypatch.setattr(bench.model, "forward", damaged)
     first, second = bench.ask(max_tokens=4000), bench.ask()
-    bench.model._norm = torch.zeros(3)  # as if the memory had been damaged
     bench.scheduler.start()
-    assert isinstance(first.wait(), Failed)
-    assert isinstance(second.wait(), Failed)
+    assert first.wait().failed
+    assert second.wait().failed
     assert bench.broke.wait(10)
     assert not bench.scheduler.healthy
     late = bench.ask()
-    assert isinstance(late.wait(), Failed)
+    assert late.wait().failed
 
 
 def test_stopping_ends_what_runs_and_what_waits(bench: Bench) -> None:
-    asked = [bench.ask(max_tokens=700) for _ in range(8)]
+    asked = [bench.ask(max_tokens=700, endless=True) for _ in range(8)]
     bench.scheduler.start()
     bench.scheduler.stop()
-    assert all(isinstance(one.wait(), Failed) and one.endings == 1 for one in asked)
+    assert all(one.wait().failed and one.endings == 1 for one in asked)
     assert bench.scheduler.load == 0
+    assert bench.pool.used_blocks == 0
 
 
-def test_requests_wait_while_the_pool_is_full_and_then_run(bench: Bench) -> None:
-    asked = [bench.ask(max_tokens=3000 if number == 0 else 1200) for number in range(3)]
+def test_requests_wait_while_the_pool_is_full_and_then_run(make_bench: MakeBench) -> None:
+    bench = make_bench(tokens=512)
+    asked = [bench.ask(max_tokens=400 if number == 0 else 150, endless=True) for number in range(3)]
     bench.scheduler.start()
     bench.scheduler.cancel(asked[0].sequence)
-    assert [finish_reason(one.wait()) for one in asked] == [None, "length", "length"]
-    assert bench.pool.allocate(4096) is not None  # all of it came back
+    assert [one.wait().finish_reason for one in asked] == [None, "length", "length"]
+    assert bench.pool.allocate(512) is not None  # all of it came back
+
+
+def test_a_request_that_the_memory_could_never_hold_is_refused_at_once(make_bench: MakeBench) -> None:
+    bench = make_bench(tokens=4 * BLOCK)
+    with pytest.raises(EngineError, match="more memory") as refused:
+        bench.ask(max_tokens=4 * BLOCK)
+    assert refused.value.status == 400
 
 
 def test_a_cancelled_request_ends_once_and_says_no_more(bench: Bench) -> None:
     bench.scheduler.start()
-    asked = bench.ask(max_tokens=3000)
+    asked = bench.ask(max_tokens=3000, endless=True)
     bench.scheduler.cancel(asked.sequence)
     bench.scheduler.cancel(asked.sequence)
-    assert finish_reason(asked.wait()) is None
-    assert finish_reason(bench.ask().wait()) == "length"
+    assert asked.wait().finish_reason is None
+    assert bench.ask().wait().finish_reason == "length"
     assert asked.endings == 1
     bench.scheduler.cancel(asked.sequence)
 
 
 def test_an_error_while_telling_the_answer_fails_that_request_only(bench: Bench) -> None:
-    bench.scheduler.start()
-    deaf = Asked()
-
     def refuse(event: Event) -> None:
         raise RuntimeError("the event loop is closed")
 
-    deaf.sequence = Sequence(
-        tokens=[1, 2, 3],
-        max_tokens=10,
-        sampler=Sampler(temperature=0),
-        detokenizer=Detokenizer(bench.text),
-        stops=StopStrings([]),
-        stop_tokens=frozenset(),
-        adapter=None,
-        report=refuse,
-        ended=deaf.end,
-    )
-    bench.scheduler.submit(deaf.sequence)
-    assert deaf.over.wait(60)
-    assert finish_reason(bench.ask().wait()) == "length"
+    bench.scheduler.start()
+    bench.ask(report=refuse, endless=True, max_tokens=10).wait()
+    assert bench.ask().wait().finish_reason == "length"
 
 
-def test_unloading_waits_for_those_that_use_the_adapter(bench: Bench, adapters: dict[str, Path]) -> None:
-    bank = AdapterBank(bench.config, base_name="base", root=None, places=1)
-    bank.load("lo-1", str(adapters["rank-4"]))
-    adapter = bank.acquire("lo-1")
-    unloading = threading.Thread(target=bank.unload, args=("lo-1",))
-    unloading.start()
-    while "lo-1" in bank:
-        pass
-    assert unloading.is_alive()
-    bank.release(adapter)
-    unloading.join(30)
-    assert not unloading.is_alive()
-    bank.load("lo-1", str(adapters["rank-4"]))
+def test_numbers_that_overflow_fail_their_own_request_only(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = bench.model.forward
+
+    def overflow(segments: Sequence[Segment]) -> torch.Tensor:
+        logits = forward(segments)
+        logits[[bool(segment.adapter) for segment in segments if segment.logits]] = float("nan")
+        return logits
+
+    monkeypatch.setattr(bench.model, "forward", overflow)
+    nothing = LoadedAdapter("nothing", PlacedAdapter(torch.zeros(1), 0, 0, no_parts(bench)))
+    scope, prompt = b"a scope", list(range(3 * BLOCK))
+    bad, good = bench.ask(prompt, adapter=nothing, scope=scope), bench.ask()
+    bench.scheduler.start()
+    assert bad.wait().failed
+    assert good.wait().finish_reason == "length"
+    assert bench.pool.idle_blocks == 0  # what overflowed is not kept for others
+
+
+def no_parts(bench: Bench) -> Any:
+    return torch.zeros(bench.config.layers, 7, 5, dtype=torch.int64).numpy()
+
+
+def test_twenty_waiting_requests_of_one_firm_do_not_hold_up_anothers_first(make_bench: MakeBench) -> None:
+    bench = make_bench(max_running=1)  # so that they end in the order in which they were admitted
+    ended: list[str] = []
+    asked = [bench.ask(tenant="busy", max_tokens=2) for _ in range(20)]
+    asked += [bench.ask(tenant="small", max_tokens=2) for _ in range(2)]
+    for one in asked:
+        end = one.sequence.ended
+        one.sequence.ended = lambda name=one.sequence.tenant, end=end: (ended.append(name), end())  # type: ignore[misc]
+    bench.scheduler.start()
+    for one in asked:
+        one.wait()
+    assert ended[:5] == ["busy", "small", "busy", "small", "busy"]
+    assert len(ended) == 22
+
+
+def test_a_long_prompt_does_not_stall_others(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = make_bench(step_tokens=64)
+    steps = watched_steps(bench, monkeypatch)
+    answering = bench.ask(max_tokens=80, endless=True)
+    long = bench.ask(list(range(1, 1501)), max_tokens=1)
+    short = bench.ask(list(range(1, 101)), max_tokens=1)
+    first_of_long = -(-answering.sequence.capacity // BLOCK)  # blocks go out in order
+    first_of_short = first_of_long + -(-long.sequence.capacity // BLOCK)
+    bench.scheduler.start()
+    for one in (answering, long, short):
+        one.wait()
+    chunks = [dict(step) for step in steps if first_of_long in dict(step)]
+    assert len(chunks) > 20
+    # Between any two chunks of the long prompt, the one that answers got its token.
+    assert all(step.get(0) == 1 for step in chunks[1:])
+    assert all(sum(step.values()) <= 64 for step in chunks)
+    # The short prompt was read while the long one still was, and held it up no more than by its share.
+    last_of_short = max(index for index, step in enumerate(steps) if first_of_short in dict(step))
+    last_of_long = max(index for index, step in enumerate(steps) if first_of_long in dict(step))
+    assert last_of_short < last_of_long - 15
+    assert all(step[first_of_long] >= 15 for step in chunks[:-1])
+
+
+def test_short_prompts_without_end_do_not_starve_a_long_one(bench: Bench) -> None:
+    """By the plan alone: there is always a new short prompt, and the long one still gets its quarter."""
+    long, steps = waiting_to_be_read(bench, 1000), 0
+    while long.pending() > 1:
+        newcomers = [waiting_to_be_read(bench, 60) for _ in range(10)]
+        shares = {sequence: len(segment.tokens) for sequence, segment in plan([long, *newcomers], 256)}
+        assert sum(shares.values()) == 256
+        long.cache.length += shares[long]
+        for newcomer in newcomers:
+            bench.pool.release(newcomer.cache)
+        steps += 1
+    assert steps == 16  # 64 tokens each
+
+
+@pytest.mark.parametrize("answering", [0, 3, 40])
+def test_a_step_reads_a_token_of_all_who_answer_and_some_of_the_prompts(bench: Bench, answering: int) -> None:
+    running = [waiting_to_be_read(bench, 1) for _ in range(answering)]
+    running += [waiting_to_be_read(bench, length) for length in (300, 20, 10)]
+    shares = {sequence: len(segment.tokens) for sequence, segment in plan(running, 32)}
+    assert all(shares[sequence] == 1 for sequence in running[:answering])
+    of_prompts = [shares.get(sequence, 0) for sequence in running[answering:]]
+    assert of_prompts == {0: [8, 14, 10], 3: [7, 12, 10], 40: [2, 0, 6]}[answering]
+
+
+def waiting_to_be_read(bench: Bench, tokens: int) -> Any:
+    sequence = bench.make([1] * tokens).sequence
+    sequence.cache = bench.pool.allocate(tokens)
+    return sequence
+
+
+def test_segments_of_one_adapter_are_neighbours(bench: Bench) -> None:
+    parts = no_parts(bench)
+    adapters = [LoadedAdapter(name, PlacedAdapter(torch.zeros(1), 0, 0, parts)) for name in "ab"]
+    running = []
+    for adapter in (*adapters, None) * 3:
+        sequence = waiting_to_be_read(bench, 2)
+        sequence.adapter = adapter
+        running.append(sequence)
+    order = [id(segment.adapter) for _, segment in plan(running, 256)]
+    assert order == sorted(order)
+    assert len(order) == 9
+
+
+def test_a_line_that_is_too_long_refuses_and_says_when_to_come_back(make_bench: MakeBench) -> None:
+    bench = make_bench(max_running=1, max_waiting=4)
+    waiting = [bench.ask(tenant="a") for _ in range(2)]
+    with pytest.raises(EngineError, match="Too many") as refused:
+        bench.ask(tenant="a")
+    assert (refused.value.status, refused.value.code) == (429, "engine_busy")
+    assert refused.value.retry_after is not None
+    assert 1 <= refused.value.retry_after <= 60
+    other = bench.ask(tenant="b")  # one firm never takes all places
+    bench.scheduler.start()
+    for one in (*waiting, other):
+        assert one.wait().finish_reason == "length"
+    assert bench.ask(tenant="a").wait().finish_reason == "length"
+
+
+def test_a_refused_request_has_ended_without_a_word(make_bench: MakeBench) -> None:
+    bench = make_bench(max_waiting=1)
+    bench.ask()
+    refused = bench.make()
+    with pytest.raises(EngineError):
+        bench.scheduler.submit(refused.sequence)
+    assert (refused.endings, refused.events) == (1, [])
+    assert bench.scheduler.load == 1
+
+
+def test_whoever_hangs_up_while_waiting_frees_the_place_in_the_line(make_bench: MakeBench) -> None:
+    bench = make_bench(max_running=1, max_waiting=2)
+    running = bench.ask(tenant="a", max_tokens=3000, endless=True)
+    bench.scheduler.start()
+    while not running.events:
+        threading.Event().wait(0.01)
+    waiting = bench.ask(tenant="a")
+    with pytest.raises(EngineError):
+        bench.ask(tenant="a")
+    bench.scheduler.cancel(waiting.sequence)
+    waiting.wait()  # at the next step, while the first still runs
+    assert not running.over.is_set()
+    assert waiting.events == []
+    again = bench.ask(tenant="a")
+    bench.scheduler.cancel(running.sequence)
+    assert again.wait().finish_reason == "length"
+
+
+def test_many_come_and_go_and_nothing_is_left(make_bench: MakeBench) -> None:
+    bench = make_bench(step_tokens=32)
+    bench.scheduler.start()
+    asked: list[Asked] = []
+    for number in range(40):
+        scope = bytes([number % 3]) * 32 if number % 3 else b""
+        one = bench.ask(
+            list(range(1, 2 + number * 7 % 90)),
+            tenant=str(number % 3),
+            scope=scope,
+            max_tokens=number % 5 + 1,
+        )
+        asked.append(one)
+        if number % 6 == 5:
+            bench.scheduler.cancel(asked[number - number % 4].sequence)
+    for one in asked:
+        one.wait()
+    assert {one.endings for one in asked} == {1}
+    assert all(one.finish_reason or one.sequence.cancelled for one in asked)
+    assert (bench.scheduler.load, bench.pool.used_blocks) == (0, 0)

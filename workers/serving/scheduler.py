@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections import deque
 from collections.abc import Callable
 
 import torch
 
+from workers.serving.errors import EngineError
+from workers.serving.fair_queue import FairQueue
 from workers.serving.kv_pool import KVPool
 from workers.serving.llama import Llama
+from workers.serving.metrics import Metrics, Outcome
 from workers.serving.sampler import choose
 from workers.serving.sequence import Failed, Sequence
+from workers.serving.step_plan import plan
 from workers.serving.steps import Segment
 
 logger = logging.getLogger(__name__)
@@ -23,14 +26,14 @@ _FAILED = (
 )
 _NO_NUMBERS = "The model's numbers overflowed on this request: the adapter is unusable, so train it again."
 _STOPPED = "The engine is stopping: send the request again in a moment."
+_CHOSEN = 2  # what a chosen token costs a tenant, where one of a prompt costs 1 (Sheng et al. 2024)
 
 
 class Scheduler:
     """Runs sequences on one model in one thread.
 
-    A step reads at most `step_tokens` tokens: first one for each sequence that is already answering, then
-    prompts in chunks, so that a long prompt does not hold up the others. Sequences wait in the order they
-    came while `max_running` are running or the pool of keys and values has no room.
+    Sequences wait in a line that is fair across tenants, `max_waiting` at most, while `max_running` are
+    running or the pool of keys and values has no room. `step_plan.plan` says what a step reads.
     """
 
     def __init__(
@@ -39,19 +42,23 @@ class Scheduler:
         pool: KVPool,
         *,
         max_running: int = 32,
+        max_waiting: int = 512,
         step_tokens: int = 256,
+        metrics: Metrics | None = None,
         on_broken: Callable[[], None] = lambda: None,
     ) -> None:
         self._model = model
         self._pool = pool
         self._max_running = max_running
-        self._step_tokens = max(step_tokens, max_running)  # every running sequence has its turn in every step
+        self._step_tokens = step_tokens
         self._on_broken = on_broken
-        self._waiting: deque[Sequence] = deque()
-        self._running: list[Sequence] = []
+        self._waiting: FairQueue[Sequence] = FairQueue(max_waiting)
+        self._running: list[Sequence] = []  # in the order of admission
         self._wake = threading.Condition()
         self._stopping = False
         self._broken = False
+        self.metrics = metrics or Metrics()
+        self._tell_metrics()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -75,19 +82,46 @@ class Scheduler:
             return len(self._waiting) + len(self._running)
 
     def submit(self, sequence: Sequence) -> None:
-        """Queue a sequence. Its `report` and `ended` are called from the engine's thread."""
+        """Queue a sequence. Its `report` and `ended` are called from the engine's thread.
+
+        Raises EngineError where it can't wait: 429 with `retry_after` in seconds, or 400 for one that the
+        memory could never hold. It has `ended` then, without a report.
+        """
+        self.metrics.arrived(sequence)
+        refusal: EngineError | None = None
         with self._wake:
-            if not self._stopping:
-                self._waiting.append(sequence)
+            stopping = self._stopping
+            if not stopping:
+                refusal = self._refusal(sequence)
                 self._wake.notify_all()
-                return
-        self._end(sequence, _STOPPED)
+        if stopping:
+            self._end(sequence, _STOPPED)
+        if refusal is not None:
+            self.metrics.ended(sequence, "refused")
+            sequence.ended()
+            raise refusal
 
     def cancel(self, sequence: Sequence) -> None:
         """Give up a sequence: its place is free at the next step."""
         with self._wake:
             sequence.cancelled = True
             self._wake.notify_all()
+
+    def _refusal(self, sequence: Sequence) -> EngineError | None:
+        """None once the sequence is in the line."""
+        if not self._pool.fits(sequence.capacity):
+            return EngineError(
+                "Prompt and answer together need more memory than this engine has: ask for fewer tokens."
+            )
+        if self._waiting.add(sequence):
+            return None
+        return EngineError(
+            "Too many requests are waiting for the engine: send this one again a little later.",
+            status=429,
+            kind="rate_limit_error",
+            code="engine_busy",
+            retry_after=self._waiting.retry_after(sequence.tenant),
+        )
 
     def _run(self) -> None:
         try:
@@ -100,9 +134,8 @@ class Scheduler:
         finally:
             with self._wake:
                 self._stopping = True
-                left = [*self._running, *self._waiting]
+                left = [*self._running, *self._waiting.drain()]
                 self._running.clear()
-                self._waiting.clear()
             for sequence in left:
                 self._end(sequence, _STOPPED)
             if self._broken:
@@ -112,96 +145,85 @@ class Scheduler:
         """Drop what was cancelled, let in what has room, sleep while there is nothing. False to stop."""
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._stopping or self._running or self._waiting)
+                self._wake.wait_for(lambda: self._stopping or self._running or len(self._waiting))
                 if self._stopping:
                     return False
-                cancelled = [s for s in (*self._running, *self._waiting) if s.cancelled]
-                for sequence in cancelled:
-                    (self._running if sequence in self._running else self._waiting).remove(sequence)
+                cancelled = [*self._waiting.take_cancelled(), *(s for s in self._running if s.cancelled)]
+                self._running = [sequence for sequence in self._running if not sequence.cancelled]
             for sequence in cancelled:
                 self._end(sequence)
-            self._let_in()
-            if self._running:
-                return True
+            with self._wake:
+                self._let_in()
+                if self._running:
+                    return True
 
     def _let_in(self) -> None:
-        while True:
-            with self._wake:
-                if not self._waiting or len(self._running) >= self._max_running:
-                    return
-                sequence = self._waiting[0]
-                try:
-                    sequence.cache = self._pool.allocate(sequence.capacity)
-                except (
-                    RuntimeError,
-                    MemoryError,
-                ) as error:  # the machine has less memory than the pool counts on
-                    self._waiting.popleft()
-                    failure: Exception = error
-                else:
-                    if sequence.cache is None:
-                        return
-                    self._running.append(self._waiting.popleft())
-                    continue
-            self._fail(sequence, failure)
+        while len(self._running) < self._max_running:
+            sequence = self._waiting.first()
+            if sequence is None:
+                return
+            cache = self._pool.allocate(sequence.capacity, scope=sequence.scope, tokens=sequence.tokens)
+            if cache is None:
+                return
+            sequence.cache = cache
+            self._waiting.take(sequence)
+            self._waiting.charge(sequence.tenant, sequence.pending())
+            self._running.append(sequence)
 
     def _step(self) -> None:
         """One forward pass: a token for every sequence that answers, chunks of prompts as far as they fit."""
-        stepping, segments = self._plan()
+        stepping = plan(self._running, self._step_tokens)
+        self.metrics.stepped(len(stepping))
         try:
-            logits = self._model.forward(segments)
+            logits = self._model.forward([segment for _, segment in stepping])
         except Exception as error:
             if len(stepping) > 1:
                 self._step_alone(stepping)
             else:
-                self._fail(stepping[0], error)
+                self._fail(stepping[0][0], error)
                 self._probe()
             return
-        self._advance(stepping, segments, logits)
+        self._advance(stepping, logits)
 
-    def _plan(self) -> tuple[list[Sequence], list[Segment]]:
-        left = self._step_tokens
-        stepping: list[tuple[Sequence, Segment]] = []
-        for sequence in sorted(
-            self._running, key=Sequence.pending
-        ):  # stable: answers first, then prompts by size
-            if left == 0:
-                break
-            segment = sequence.segment(left)
-            left -= len(segment.tokens)
-            stepping.append((sequence, segment))
-        stepping.sort(key=lambda pair: id(pair[1].adapter))  # neighbours share an adapter's products
-        return [sequence for sequence, _ in stepping], [segment for _, segment in stepping]
-
-    def _step_alone(self, stepping: list[Sequence]) -> None:
+    def _step_alone(self, stepping: list[tuple[Sequence, Segment]]) -> None:
         """Step each by itself after a shared step failed, so that only the one at fault fails."""
-        for sequence in stepping:
-            segment = sequence.segment(self._step_tokens)
+        for sequence, segment in stepping:
             try:
                 logits = self._model.forward([segment])
             except Exception as error:
                 self._fail(sequence, error)
                 self._probe()
             else:
-                self._advance([sequence], [segment], logits)
+                self._advance([(sequence, segment)], logits)
 
-    def _advance(self, stepping: list[Sequence], segments: list[Segment], logits: torch.Tensor) -> None:
+    def _advance(self, stepping: list[tuple[Sequence, Segment]], logits: torch.Tensor) -> None:
         """Count what was read, and give every sequence that read its last token the next one."""
-        for segment in segments:
+        for _, segment in stepping:
             segment.cache.length += len(segment.tokens)
-        choosing = [s for s, segment in zip(stepping, segments, strict=True) if segment.logits]
+        choosing = [sequence for sequence, segment in stepping if segment.logits]
         tokens = choose(logits, [sequence.sampler for sequence in choosing])
+        with self._wake:
+            for sequence in choosing:
+                self._waiting.charge(sequence.tenant, _CHOSEN)
         for sequence, token in zip(choosing, tokens, strict=True):
             if token is None:
                 self._remove(sequence, _NO_NUMBERS)
-                continue
-            try:
-                complete = sequence.accept(token)
-            except Exception as error:
-                self._fail(sequence, error)
-                continue
-            if complete:
-                self._remove(sequence)
+            else:
+                self._take(sequence, token)
+
+    def _take(self, sequence: Sequence, token: int) -> None:
+        """Give a sequence its next token, and let it go if that was the last."""
+        first = len(sequence.tokens) == sequence.prompt_length
+        if first and sequence.cache is not None:
+            self._pool.share(sequence.cache, scope=sequence.scope, tokens=sequence.tokens)
+        self.metrics.chose(sequence)
+        try:
+            complete = sequence.accept(token)
+        except Exception as error:
+            self._fail(sequence, error)
+            return
+        if complete:
+            self._remove(sequence)
 
     def _probe(self) -> None:
         """After a failure: can the base still read one token? If not, the engine is broken: this raises."""
@@ -225,9 +247,12 @@ class Scheduler:
 
     def _end(self, sequence: Sequence, message: str | None = None) -> None:
         """Free what the sequence held; with a message, report that it failed."""
-        if sequence.cache is not None:
-            self._pool.release(sequence.cache)
-            sequence.cache = None
+        cache, sequence.cache = sequence.cache, None
+        if cache is not None:
+            # What a failed sequence read is not trusted.
+            self._pool.release(cache, scope=b"" if message else sequence.scope, tokens=sequence.tokens)
+        outcome: Outcome = "failed" if message else "cancelled" if sequence.cancelled else "completed"
+        self.metrics.ended(sequence, outcome)
         try:
             if message is not None:
                 sequence.report(Failed(message))
@@ -235,6 +260,26 @@ class Scheduler:
             _log(error)
         finally:
             sequence.ended()
+
+    def _tell_metrics(self) -> None:
+        watch, pool = self.metrics.watch, self._pool
+        watch("requests_waiting", "Requests in the line.", lambda: len(self._waiting))
+        watch("requests_running", "Requests being answered.", lambda: len(self._running))
+        watch("kv_blocks", "Blocks of keys and values there are.", lambda: pool.blocks)
+        watch("kv_blocks_used", "Blocks that requests hold.", lambda: pool.used_blocks)
+        watch("kv_blocks_idle", "Blocks that keep a prefix for later.", lambda: pool.idle_blocks)
+        watch(
+            "prefix_queried_tokens",
+            "Tokens of prompts that were looked up among known prefixes.",
+            lambda: pool.queried_tokens,
+            counts_up=True,
+        )
+        watch(
+            "prefix_hit_tokens",
+            "Of these, tokens that did not need to be read again.",
+            lambda: pool.hit_tokens,
+            counts_up=True,
+        )
 
 
 def _log(error: BaseException) -> None:
