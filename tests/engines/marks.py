@@ -1,9 +1,9 @@
 """Adapters that answer with a mark of their own, whatever they are asked: none can be taken for another.
 
 Computed, not trained. Of the last layer's feed-forward block two hidden units are changed, so that with
-s = a·x for some direction a, one has silu(K s) K s and the other silu(-K s) (-K s): their sum is about K² s²,
-positive whatever the prompt. `down_proj` adds that much of the mark's embedding, which the tied head turns into
-the mark.
+s = a·x for some direction a, one has silu(K s) K s and the other silu(-K s) (-K s): their sum is about
+K² s², positive whatever the prompt. `down_proj` adds that much of the mark's embedding, which the tied head
+turns into the mark.
 """
 
 from __future__ import annotations

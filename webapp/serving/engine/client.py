@@ -74,6 +74,7 @@ class Engine:
             try:
                 first = await anext(chunks, None)
             except BrokenOff:  # not a byte of the answer: another may give it
+                replica.avoid()
                 raise NotReached(refused=False) from None
             if first is None:
                 raise BrokenOff

@@ -50,6 +50,10 @@ class Replica:
         """Whether it answered when it was last asked, or that was a while ago."""
         return time.monotonic() >= self._avoided_until
 
+    def avoid(self) -> None:
+        """Ask others first for a while."""
+        self._avoided_until = time.monotonic() + AVOIDED_SECONDS
+
     async def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
         """An open response of any status. Raises NotReached, EngineRefused for a number that JSON lacks."""
         try:
@@ -65,7 +69,6 @@ class Replica:
             response = await self._client.send(request, stream=True)
         except httpx.TransportError as error:
             raise self._not_reached(error) from None
-        self._avoided_until = 0.0
         return response
 
     async def read(self, response: httpx.Response) -> None:
@@ -79,5 +82,5 @@ class Replica:
 
     def _not_reached(self, error: httpx.TransportError) -> NotReached:
         log.warning("The engine %s is not answering: %s", self.named.name, type(error).__name__)
-        self._avoided_until = time.monotonic() + AVOIDED_SECONDS
+        self.avoid()
         return NotReached(refused=isinstance(error, httpx.ConnectError | httpx.ConnectTimeout))
