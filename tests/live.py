@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,13 @@ def with_engine(live_engine: RunningEngine, settings: Any) -> RunningEngine:
 @pytest.fixture(scope="session")
 def web(live_engine: RunningEngine, django_db_setup: None) -> Iterator[Web]:
     """A web process on the test database. Tests that use it commit: `django_db(transaction=True)`."""
+    with running_web(live_engine.url) as (url, _):
+        yield Web(url, live_engine)
+
+
+@contextmanager
+def running_web(engine_url: str, **more: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A web process on the test database, which asks this engine; `more` goes into its environment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -83,15 +91,16 @@ def web(live_engine: RunningEngine, django_db_setup: None) -> Iterator[Web]:
     environment = {
         **os.environ,
         "DATABASE_URL": urlunsplit(database._replace(path=f"/{connection.settings_dict['NAME']}")),
-        "HOUSESTYLE_ENGINE_URL": live_engine.url,
+        "HOUSESTYLE_ENGINE_URL": engine_url,
         "HOUSESTYLE_ENGINE_TOKEN": TOKEN,
+        **more,
     }
     command = [sys.executable, "-m", "uvicorn", "webapp.asgi:application", "--port", str(port)]
     process = subprocess.Popen([*command, "--log-level", "warning"], cwd=ROOT, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{url}/v1/models", process)
-        yield Web(url, live_engine)
+        yield url, process
     finally:
         process.terminate()
         process.wait(timeout=30)

@@ -94,7 +94,7 @@ def _open(request: HttpRequest, route: Route, began: float) -> Opened:
         )
         with tenant_scope(key.tenant_id, viewer=key.member_id):
             resolved = selectors.resolve(key, ask)
-            terms = usage.terms(key.tenant_id, key.id)
+            terms = usage.terms(key.tenant_id, key)
             row_id = services.open_row(
                 member=key.member,
                 key=key,
@@ -114,7 +114,7 @@ def _open(request: HttpRequest, route: Route, began: float) -> Opened:
         )
         raise
     request.usage_row = row_id  # type: ignore[attr-defined]
-    ticket = Ticket(row_id, key.tenant_id, key.id, started_at, at_most, terms.firm, terms.key)
+    ticket = Ticket(row_id, key.tenant_id, terms.counted_as, started_at, at_most, terms.firm, terms.key)
     meter = Meter(
         ticket,
         estimate.prompt_tokens(ask.body),

@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 2  # for one answer of Redis, which gives them in less than a
 RETRY_AFTER = 5  # seconds, while Redis is away
 REBUILDS = 4  # of two subjects, each of which may be lost once more meanwhile
 
-AWAY = "Your firm's limits cannot be checked while Redis is away, so no request is let in; try again in a minute."
+AWAY = "Limits cannot be checked while Redis is away, so no request is let in; try again in a minute."
 
 
 class RateLimited(AppError):
@@ -68,7 +68,8 @@ class LimitsAway(Unavailable):
 
 @dataclass(frozen=True)
 class Ticket:
-    """A request that asks to be let in; `tokens` is the most that it can use. Its row is open already."""
+    """A request that asks to be let in; `tokens` is the most that it can use. Its row is open already.
+    `key_id`: the key whose limits it has, the first of its key's line of rotations."""
 
     id: uuid.UUID
     tenant_id: uuid.UUID

@@ -19,42 +19,61 @@ from webapp.usage.models import Limit, TextLog, UsageHour, UsageRow
 
 # One statement sees one moment: a row is either among the open ones or in the sums, never in both.
 _KNOWN = """
+WITH RECURSIVE line AS (
+    SELECT id FROM tenants_apikey WHERE tenant_id = %(tenant)s AND id = %(key)s
+    UNION
+    SELECT newer.id FROM tenants_apikey newer JOIN line ON newer.replaces_id = line.id
+)
 SELECT
     (SELECT coalesce(sum(tokens_in + tokens_out + tokens_unknown), 0) FROM usage_usagehour
         WHERE tenant_id = %(tenant)s AND hour >= %(month)s AND hour < %(next)s
-            AND (%(key)s::uuid IS NULL OR key_id = %(key)s)),
+            AND (%(key)s::uuid IS NULL OR key_id IN (SELECT id FROM line))),
     (SELECT coalesce(json_agg(json_build_array(
             id, reserved, floor(extract(epoch FROM started_at)), started_at >= %(month)s)), '[]')
         FROM usage_usagerow
-        WHERE tenant_id = %(tenant)s AND status IS NULL AND (%(key)s::uuid IS NULL OR key_id = %(key)s)),
+        WHERE tenant_id = %(tenant)s AND status IS NULL
+            AND (%(key)s::uuid IS NULL OR key_id IN (SELECT id FROM line))),
     (SELECT coalesce(json_agg(json_build_array(second, requests, tokens)), '[]') FROM (
         SELECT floor(extract(epoch FROM started_at)) AS second, count(*) AS requests,
             sum(CASE WHEN status IS NULL THEN reserved ELSE tokens_in + tokens_out + tokens_unknown END)
                 AS tokens
         FROM usage_usagerow
         WHERE tenant_id = %(tenant)s AND started_at >= %(recent)s AND reserved > 0
-            AND (%(key)s::uuid IS NULL OR key_id = %(key)s)
+            AND (%(key)s::uuid IS NULL OR key_id IN (SELECT id FROM line))
         GROUP BY 1) seconds)
 """
 
 
 @dataclass(frozen=True)
 class Terms:
-    """On which terms a request is answered. `text_days`: how long its text is kept; None is not at all."""
+    """On which terms a request is answered. `counted_as`: the key whose limits they are. `text_days`: how
+    long its text is kept; None is not at all."""
 
     firm: Allowance
     key: Allowance
+    counted_as: uuid.UUID | None
     text_days: int | None
 
 
-def terms(tenant_id: uuid.UUID, key_id: uuid.UUID | None) -> Terms:
+def terms(tenant_id: uuid.UUID, key: ApiKey | None = None) -> Terms:
+    """Of a request with this key, or without one from the playground."""
+    first = first_of_line(key) if key else None
     limits = {
         limit.key_id: allowance_of(limit)
-        for limit in Limit.objects.of(tenant_id).filter(Q(key=None) | Q(key=key_id))
+        for limit in Limit.objects.of(tenant_id).filter(Q(key=None) | Q(key=first))
     }
     firm = limits.get(None) or default_allowance()
-    own = limits.get(key_id, UNLIMITED) if key_id else UNLIMITED
-    return Terms(firm, own, text_days(tenant_id))
+    own = limits.get(first, UNLIMITED) if first else UNLIMITED
+    return Terms(firm, own, first, text_days(tenant_id))
+
+
+def first_of_line(key: ApiKey) -> uuid.UUID:
+    """The key that this one came from by rotation: limits are its, so that no rotation gets around them."""
+    first: ApiKey = key
+    while first.replaces_id:
+        first = ApiKey.objects.of(key.tenant_id).only("id", "replaces", "tenant").get(id=first.replaces_id)
+    first_id: uuid.UUID = first.id
+    return first_id
 
 
 def text_log(tenant_id: uuid.UUID) -> TextLog:
@@ -74,7 +93,7 @@ def month_of(moment: datetime) -> tuple[datetime, datetime]:
 
 
 def known(tenant_id: uuid.UUID, key_id: uuid.UUID | None, month: datetime, *, seconds: int) -> Known:
-    """What counts of a firm (`key_id` None) or key: see Known."""
+    """What counts of a firm (`key_id` None), or of a key and those that replaced it: see Known."""
     first, following = month_of(month)
     values = {
         "tenant": tenant_id,
@@ -98,7 +117,7 @@ def _rows(found: object) -> list[list]:  # type: ignore[type-arg]
 
 
 def used_this_month(tenant_id: uuid.UUID, *, key_id: uuid.UUID | None = None) -> int:
-    """Tokens of the calendar month (UTC) that count towards a budget; those under way with all they may use."""
+    """Tokens of the calendar month (UTC) that count towards a budget, requests under way with their most."""
     found = known(tenant_id, key_id, timezone.now(), seconds=0)
     return found.settled + sum(one.tokens for one in found.open if one.this_month)
 

@@ -16,6 +16,7 @@ from webapp.core.errors import Invalid
 from webapp.core.tenancy import firm_scope
 from webapp.tenants.models import ApiKey, Membership
 from webapp.tenants.permissions import Action, require
+from webapp.usage import selectors
 from webapp.usage.models import Ending, Limit, Source, TextLog, UsageRow
 
 # A row that its process has not renewed for so long is a dead process's.
@@ -92,8 +93,8 @@ def open_row(
 
 
 def close_row(*, tenant_id: uuid.UUID, row_id: uuid.UUID, end: End, dead_at: datetime | None = None) -> bool:
-    """Close a row and add it to its hour; False where it is closed already. With `dead_at` only one whose lease
-    had run out by then."""
+    """Close a row and add it to its hour; False where it is closed already. With `dead_at` only one whose
+    lease had run out by then."""
     values = {
         "tenant": tenant_id,
         "id": row_id,
@@ -111,7 +112,7 @@ def close_row(*, tenant_id: uuid.UUID, row_id: uuid.UUID, end: End, dead_at: dat
         "is_error": int(end.status >= 400),
         "dead_at": dead_at,
     }
-    # For the whole firm: the hour's sums must be seen to be added to, whoever has been screened off meanwhile.
+    # For the whole firm: the hour's sums must be seen to be added to, whoever was screened off meanwhile.
     with firm_scope(tenant_id), connection.cursor() as cursor:
         cursor.execute(_CLOSE, values)
         return bool(cursor.rowcount)
@@ -153,7 +154,8 @@ def set_limits(*, member: Membership, key: ApiKey | None, numbers: dict[str, int
     if wrong:
         raise Invalid("These limits cannot be set.", fields=wrong)
     values = {name: numbers.get(name) for name in LIMITS}
-    limit, _ = Limit.objects.update_or_create(tenant_id=member.tenant_id, key=key, defaults=values)
+    first = selectors.first_of_line(key) if key else None
+    limit, _ = Limit.objects.update_or_create(tenant_id=member.tenant_id, key_id=first, defaults=values)
     audit.record(
         tenant_id=member.tenant_id,
         actor=member,
@@ -166,7 +168,7 @@ def set_limits(*, member: Membership, key: ApiKey | None, numbers: dict[str, int
 
 @transaction.atomic
 def set_text_log(*, member: Membership, on: bool, days: int) -> None:
-    """Keep what is asked and answered from now on, or stop. What was kept stays until its own days are over."""
+    """Keep what is asked and answered from now on, or stop. What was kept stays until its days are over."""
     require(member, Action.MANAGE)
     if not 1 <= days <= MAX_DAYS:
         raise Invalid(

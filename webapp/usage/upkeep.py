@@ -1,4 +1,4 @@
-"""What a worker does for usage now and then: ends what dead processes left, and tells Redis what it missed."""
+"""What a worker does for usage now and then: it ends what dead processes left, and sets Redis right."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def run() -> None:
 
 
 def close_dead(now: datetime | None = None) -> int:
-    """Close the rows whose process no longer renews them; returns how many. Their tokens are unknown: what was
-    reserved counts, since it may have been used."""
+    """Close the rows whose process no longer renews them; returns how many. Their tokens are unknown: what
+    was reserved counts, since it may have been used."""
     at = now or timezone.now()
     with worker_scope():
         found = list(
