@@ -12,7 +12,9 @@ from rest_framework.response import Response
 from webapp.adapters import selectors, services
 from webapp.adapters.models import Adapter, AdapterVersion, Approval
 from webapp.api.deployments import DeploymentSerializer
+from webapp.api.rollouts import RolloutSerializer, ShareSerializer
 from webapp.api.views import FirmViewSet
+from webapp.serving import rollouts
 from webapp.serving import selectors as serving
 from webapp.serving import services as release
 
@@ -44,7 +46,7 @@ class VersionSerializer(serializers.ModelSerializer[AdapterVersion]):
         model = AdapterVersion
         fields = ["id", "name", "adapter", "adapter_name", "number", "state", "live", "sha256", "size"]
         fields += ["run", "dataset", "started_by", "heldout_before", "heldout_after"]
-        fields += ["trainable_parameters", "frozen_parameters", "created_at"]
+        fields += ["trainable_parameters", "frozen_parameters", "created_at", "retired_at"]
         read_only_fields = fields
 
     @extend_schema_field(bool)
@@ -116,6 +118,31 @@ class VersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, FirmViewS
         """Let this approved version answer the firm's programs, in place of what was live."""
         deployment = release.put_live(member=self.member, version=self.get_object())
         return Response(DeploymentSerializer(deployment).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=ShareSerializer, responses=RolloutSerializer)
+    @action(detail=True, methods=["post"])
+    def share(self, request: Request, **_: Any) -> Response:
+        """Try this version on a share of the requests for the live one, or on copies of them."""
+        wanted = ShareSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        version = self.get_object()
+        trial = rollouts.send_share(member=self.member, version=version, **wanted.validated_data)
+        return Response(RolloutSerializer(trial).data)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["post"])
+    def withdraw(self, request: Request, **_: Any) -> Response:
+        """End this version's trial: the live version answers every request again."""
+        rollouts.withdraw(member=self.member, version=self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=None, responses=VersionSerializer)
+    @action(detail=True, methods=["post"])
+    def retire(self, request: Request, **_: Any) -> Response:
+        """Let this version never answer again. It cannot be taken back."""
+        version = self.get_object()
+        release.retire(member=self.member, version=version)
+        return Response(VersionSerializer(version, context=self.get_serializer_context()).data)
 
 
 class ApprovalViewSet(mixins.ListModelMixin, FirmViewSet[Approval]):

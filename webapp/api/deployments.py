@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
@@ -7,6 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from webapp.adapters import selectors as adapters
 from webapp.api.views import FirmViewSet
 from webapp.core.errors import NotFound
 from webapp.serving import selectors, services
@@ -21,6 +24,10 @@ class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
         model = Deployment
         fields = ["id", "version", "version_name", "put_live_by", "live_from", "live_until"]
         read_only_fields = fields
+
+
+class RollBackSerializer(serializers.Serializer[Any]):
+    to = serializers.UUIDField(required=False, help_text="The version that you expect to be live again.")
 
 
 class DeploymentViewSet(mixins.ListModelMixin, FirmViewSet[Deployment]):
@@ -39,6 +46,17 @@ class DeploymentViewSet(mixins.ListModelMixin, FirmViewSet[Deployment]):
         if live is None:
             raise NotFound("Nothing is live.")
         return Response(DeploymentSerializer(live).data)
+
+    @extend_schema(request=RollBackSerializer, responses={201: DeploymentSerializer})
+    @action(detail=False, methods=["post"], url_path="roll-back")
+    def roll_back(self, request: Request) -> Response:
+        """Put the version live again that was live before. With `to`, only if that is the one."""
+        wanted = RollBackSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        to = wanted.validated_data.get("to")
+        version = adapters.version(self.tenant_id, to) if to else None
+        deployment = services.roll_back(member=self.member, to=version)
+        return Response(DeploymentSerializer(deployment).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=None, responses={204: None})
     @action(detail=False, methods=["post"], url_path="take-off")

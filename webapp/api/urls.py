@@ -8,6 +8,7 @@ from webapp.api.deployments import DeploymentViewSet
 from webapp.api.documents import DocumentViewSet
 from webapp.api.findings import FindingViewSet
 from webapp.api.matters import MatterViewSet
+from webapp.api.rollouts import RolloutViewSet
 from webapp.api.runs import RunViewSet
 from webapp.api.views import Nowhere
 
@@ -23,6 +24,7 @@ router.register("adapters", AdapterViewSet, basename="api-adapter")
 router.register("versions", VersionViewSet, basename="api-version")
 router.register("approvals", ApprovalViewSet, basename="api-approval")
 router.register("deployments", DeploymentViewSet, basename="api-deployment")
+router.register("rollouts", RolloutViewSet, basename="api-rollout")
 
 urlpatterns = [
     *router.urls,

@@ -80,6 +80,10 @@ class ShadowNumbers:
     same: int
 
     @property
+    def answered(self) -> int:
+        return self.copies - self.errors
+
+    @property
     def same_share(self) -> float | None:
         """Of the answers that can be compared word for word; None while there are none."""
         return self.same / self.compared if self.compared else None

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import uuid
 from itertools import groupby
+from typing import Any
 
-from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from webapp.adapters import selectors as adapter_versions
 from webapp.adapters.forms import DecisionForm
-from webapp.core.errors import AppError
+from webapp.adapters.models import AdapterVersion, VersionState
 from webapp.datasets import selectors as datasets
-from webapp.serving import selectors, services
+from webapp.serving import rollouts, selectors
 from webapp.tenants.gates import MemberRequest, gate
 from webapp.tenants.permissions import Action
+
+RECENT = 10  # of the times that versions were live, on the page of adapters
 
 
 @require_safe
@@ -26,18 +28,24 @@ def adapters(request: MemberRequest) -> HttpResponse:
     tenant_id = request.member.tenant_id
     rows = adapter_versions.versions(tenant_id).order_by("adapter__name", "-number")
     groups = [(name, list(versions)) for name, versions in groupby(rows, key=lambda row: row.adapter.name)]
-    context = {"adapters": groups, "live": selectors.live(tenant_id)}
+    context = {
+        **_now(tenant_id),
+        "adapters": groups,
+        "some_approved": any(row.state == VersionState.APPROVED for row in rows),
+        "deployments": selectors.deployments(tenant_id)[:RECENT],
+    }
     return render(request, "adapters/adapters.html", context)
 
 
 @require_safe
 @gate(Action.VIEW)
 def version(request: MemberRequest, version_id: uuid.UUID) -> HttpResponse:
-    """The evidence for a version, the decision on it, and whether it is live."""
+    """The evidence for a version, the decision on it, and whether it is live or on trial."""
     tenant_id = request.member.tenant_id
     found = adapter_versions.version(tenant_id, version_id)
-    live = selectors.live(tenant_id)
+    now = _now(tenant_id)
     context = {
+        **now,
         "version": found,
         "run": found.run,
         "parts": datasets.parts(found.run.dataset),
@@ -45,33 +53,31 @@ def version(request: MemberRequest, version_id: uuid.UUID) -> HttpResponse:
         "form": DecisionForm(),
         "decisions": adapter_versions.decisions(found),
         "history": selectors.history(found),
-        "live": live,
-        "is_live": live is not None and live.version_id == found.id,
+        "is_live": now["live"] is not None and now["live"].version_id == found.id,
         "own_run": found.run.started_by_id == request.member.id,
+        "steps": rollouts.STEPS,
+        **_trial(found),
     }
     return render(request, "adapters/version.html", context)
 
 
-@require_POST
-@gate(Action.RELEASE)
-def put_live(request: MemberRequest, version_id: uuid.UUID) -> HttpResponse:
-    found = adapter_versions.version(request.member.tenant_id, version_id)
-    try:
-        services.put_live(member=request.member, version=found)
-    except AppError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, f"{found} is live.")
-    return redirect("version", version_id)
+def _now(tenant_id: uuid.UUID) -> dict[str, Any]:
+    """What answers the firm's programs, and what a roll-back would return to."""
+    live = selectors.live(tenant_id)
+    return {
+        "live": live,
+        "rollout": selectors.rollout(tenant_id),
+        "previous": selectors.previous(tenant_id, live),
+    }
 
 
-@require_POST
-@gate(Action.RELEASE)
-def take_off(request: MemberRequest) -> HttpResponse:
-    try:
-        services.take_off(member=request.member)
-    except AppError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, "Nothing is live now; your firm's programs are told so until something is.")
-    return redirect("adapters")
+def _trial(version: AdapterVersion) -> dict[str, Any]:
+    """The version's latest trial, open or not, with what its copies came to, and the trials before it."""
+    trials = list(selectors.trials(version))
+    latest = trials[0] if trials else None
+    return {
+        "trials": trials,
+        "trial": latest,
+        "on_trial": latest is not None and latest.ended_at is None,
+        "copies": selectors.shadow_numbers(latest) if latest else None,
+    }

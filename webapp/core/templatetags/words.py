@@ -35,7 +35,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "errored": ("x-circle", "bad", "Stopped by a fault"),
     "rejected": ("x-circle", "bad", "Rejected"),
     "retired": ("dash-circle", "quiet", "Retired"),
-    "trial": ("layout-split", "busy", "On trial"),
+    "trial": ("layout-split", "wait", "On trial"),
     "cancelled": ("dash-circle", "quiet", "Cancelled"),
     "open": ("exclamation-triangle", "wait", "Open"),
     "accepted": ("check-circle", "good", "Kept"),
@@ -111,6 +111,14 @@ def duration(seconds: float | None) -> str:
         return _count(minutes, "minute")
     hours, rest = divmod(minutes, 60)
     return f"{_count(hours, 'hour')} {_count(rest, 'minute')}" if rest else _count(hours, "hour")
+
+
+@register.filter
+def milliseconds(value: float | None) -> str:
+    """A short time: `340 ms`, `2.4 s`."""
+    if value is None:
+        return "–"
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
 
 
 @register.filter
