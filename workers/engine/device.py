@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from workers.engine.load import default_device
+from workers.host_memory import host_memory
 
 MEASURE_SECONDS = 0.3
 READ_BYTES, READ_CHUNK = 256 * 2**20, 4 * 2**20
@@ -95,18 +96,6 @@ def read_rate(folder: Path) -> float:
         return read / max(time.perf_counter() - start, 1e-6)
     finally:
         os.close(file)
-
-
-def host_memory() -> int:
-    """Bytes that this process may have: the machine's, or what its container is limited to."""
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [whole]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int(Path(path).read_text()))
-        except (OSError, ValueError):  # no such file, or “max”
-            continue
-    return min(limits)
 
 
 def processor() -> str:
