@@ -1,7 +1,7 @@
 """An ordinary text of the trade, written for this purpose: read once when weights are turned into 8 bits.
 
-It shows which inputs of each linear layer grow far larger than the rest. Those are a property of the model and
-not of the text (Dettmers et al. 2022), so a page is enough.
+It shows which inputs of each linear layer grow far larger than the rest. Those are a property of the model
+and not of the text (Dettmers et al. 2022), so a page is enough.
 """
 
 TEXT = """\
@@ -31,8 +31,8 @@ A. The plaintiff gave no notice.
 
 Dear Ms. Vale: Thank you for your letter of 7 May. Our client's position has not changed: (1) the deposit was
 returned in full; (2) the roof was repaired at its own cost; and (3) any further claim is out of time under
-42 U.S.C. § 1983 and the law of this State. Please confirm by Friday whether your client will withdraw, failing
-which we are instructed to ask the court for costs.
+42 U.S.C. § 1983 and the law of this State. Please confirm by Friday whether your client will withdraw,
+failing which we are instructed to ask the court for costs.
 
 <|im_start|>user
 Put the citations of this passage into our house style: Grutter v Bollinger, 539 US 306 (2003).<|im_end|>
