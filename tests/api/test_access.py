@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from tests.api.conftest import Call, refusal
 from tests.conftest import Firm
@@ -39,6 +40,36 @@ def test_a_wrong_or_revoked_key_is_refused(client: Client, firm: Firm) -> None:
 def test_a_wrong_key_is_not_saved_by_a_session(signed_in: Callable[..., Client], firm: Firm) -> None:
     answer = signed_in(firm.alice).get("/api/v1/documents/", headers={"Authorization": "Bearer hs_wrong"})
     assert answer.status_code == 401
+
+
+READS, WRITES = ("get", "head", "options"), ("post", "put", "patch", "delete")
+
+
+@pytest.mark.parametrize("scope", ["read", "write", "completions"])
+def test_a_key_reads_and_writes_as_its_scopes_say(client: Client, firm: Firm, scope: str) -> None:
+    headers = {"Authorization": f"Bearer {firm.key(firm.alice, scopes=[scope])}"}
+    for method in (*READS, *WRITES):
+        answer = getattr(client, method)("/api/v1/documents/", headers=headers)
+        if method in {"read": READS, "write": WRITES}.get(scope, ()):
+            assert answer.status_code not in (401, 403), method
+        elif method == "head":  # its answer has no body
+            assert answer.status_code == 403
+        else:
+            assert "lacks the scope" in refusal(answer, 403, "insufficient_scope")["message"]
+    for path in ("", "schema/", "nothing/"):
+        assert (client.get(f"/api/v1/{path}", headers=headers).status_code == 403) == (scope != "read")
+
+
+def test_an_expired_key_is_told_what_an_unknown_one_is(client: Client, firm: Firm) -> None:
+    secret = firm.key(firm.alice)
+    with tenant_scope(firm.tenant.id):
+        ApiKey.objects.update(expires_at=timezone.now())
+    said = [
+        client.get("/api/v1/documents/", headers={"Authorization": f"Bearer {key}"})
+        for key in (secret, "hs_wrong")
+    ]
+    assert said[0].content == said[1].content
+    assert "expired" in refusal(said[0], 401, "invalid_api_key")["message"]
 
 
 def test_a_session_reads_and_writes_with_its_csrf_token_only(firm: Firm) -> None:

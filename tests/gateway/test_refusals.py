@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from tests.conftest import Firm
 from tests.live import WEIGHTS, learned, live
@@ -59,6 +60,23 @@ def test_it_refuses_a_revoked_key(ask: Ask, firm: Firm) -> None:
     with tenant_scope(firm.tenant.id):
         tenants.revoke_api_key(member=firm.alice, key=ApiKey.objects.get())
     refusal(ask(secret), 401, "invalid_api_key")
+
+
+def test_an_expired_key_is_told_what_an_unknown_one_is(ask: Ask, firm: Firm) -> None:
+    secret = firm.key(firm.alice)
+    with tenant_scope(firm.tenant.id):
+        ApiKey.objects.update(expires_at=timezone.now())
+    answers = [ask(key) for key in (secret, "hs_wrong")]
+    assert "expired" in refusal(answers[0], 401, "invalid_api_key")
+    assert answers[0].content == answers[1].content
+
+
+def test_it_refuses_a_key_that_was_made_for_something_else(ask: Ask, client: Client, firm: Firm) -> None:
+    secret = firm.key(firm.alice, scopes=["read", "write"])
+    headers = {"Authorization": f"Bearer {secret}"}
+    for answer in (ask(secret), client.get("/v1/models", headers=headers), ask(secret, path="nowhere")):
+        assert "“completions”" in refusal(answer, 403, "insufficient_scope")
+        assert json.loads(answer.content)["error"]["type"] == "permission_error"
 
 
 def test_it_refuses_the_key_of_a_person_who_left(ask: Ask, firm: Firm) -> None:
