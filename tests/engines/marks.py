@@ -22,12 +22,13 @@ Matrix = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def marks(base: Path, count: int) -> list[tuple[int, str]]:
-    """Distinct tokens that are words of five letters or more, with their text."""
+    """Distinct tokens that begin a word of five letters or more, with their text."""
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     found = []
     for token in range(5000, tokenizer.get_vocab_size(), 37):
         text = tokenizer.decode([token]).strip()
-        if len(text) >= 5 and text.isascii() and text.isalpha():
+        begins = tokenizer.id_to_token(token).startswith("Ġ")
+        if begins and len(text) >= 5 and text.isascii() and text.isalpha():
             found.append((token, text))
         if len(found) == count:
             return found

@@ -36,6 +36,12 @@ class StandIn:
         """As after a restart."""
         self.adapters.clear()
 
+    def reset(self) -> StandIn:
+        """As it was at first, for the next test."""
+        self.hold.set()
+        vars(self).update(vars(StandIn(self.name, url=self.url)))
+        return self
+
     def app(self) -> Starlette:
         return Starlette(
             routes=[

@@ -25,20 +25,24 @@ FIRM = uuid.uuid4()
 T = TypeVar("T")
 
 
-@pytest.fixture
-def engines(settings: Any) -> Iterator[list[StandIn]]:
-    """Three embedded engines."""
+@pytest.fixture(scope="module")
+def started() -> Iterator[list[StandIn]]:
     with ExitStack() as stack:
-        started = [stack.enter_context(standing_in(name)) for name in ("one", "two", "three")]
-        settings.ENGINES = tuple(Replica(each.name, Kind.EMBEDDED, each.url, "token") for each in started)
-        yield started
+        yield [stack.enter_context(standing_in(name)) for name in ("one", "two", "three")]
 
 
 @pytest.fixture
-def vllm(settings: Any, base_folder: None) -> Iterator[StandIn]:
-    with standing_in("vllm") as engine:
-        settings.ENGINES = (Replica(f"v{uuid.uuid4().hex[:8]}", Kind.VLLM, engine.url, "token", 4),)
-        yield engine
+def engines(started: list[StandIn], settings: Any) -> list[StandIn]:
+    """Three embedded engines."""
+    settings.ENGINES = tuple(Replica(each.name, Kind.EMBEDDED, each.url, "token") for each in started)
+    return [each.reset() for each in started]
+
+
+@pytest.fixture
+def vllm(started: list[StandIn], settings: Any, base_folder: None) -> StandIn:
+    engine = started[0].reset()
+    settings.ENGINES = (Replica(f"v{uuid.uuid4().hex[:8]}", Kind.VLLM, engine.url, "token", 4),)
+    return engine
 
 
 @pytest.fixture
@@ -195,8 +199,8 @@ def test_a_busy_engine_is_relieved_by_the_idlest(
 
 
 def test_a_vllm_is_asked_for_the_base_through_the_empty_adapter(vllm: StandIn) -> None:
-    assert asked(lambda engine: whole(engine, None)) == "vllm"
-    assert asked(lambda engine: streamed(engine, None)) == ["vllm"] * 3
+    assert asked(lambda engine: whole(engine, None)) == "one"
+    assert asked(lambda engine: streamed(engine, None)) == ["one"] * 3
     assert vllm.loads == 1
     assert "base" not in vllm.asked
     assert vllm.bodies[-1]["cache_salt"] == cache_salt(FIRM)
@@ -219,5 +223,5 @@ def test_a_vllm_without_a_place_says_when_to_come_back_and_goes_on(vllm: StandIn
         vllm.hold.set()
         return answered
 
-    assert asked(three) == "vllm"
+    assert asked(three) == "one"
     assert vllm.most <= 3

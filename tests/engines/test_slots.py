@@ -23,10 +23,15 @@ PLACES = 3
 SLOTS = PLACES + 2
 
 
-@pytest.fixture
-def vllm() -> Iterator[StandIn]:
+@pytest.fixture(scope="module")
+def started() -> Iterator[StandIn]:
     with standing_in("vllm") as engine:
         yield engine
+
+
+@pytest.fixture
+def vllm(started: StandIn) -> StandIn:
+    return started.reset()
 
 
 @pytest.fixture
