@@ -136,14 +136,14 @@ def rotate(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
     """A key in this one's place. Its secret is in this one answer only."""
     found = _key(request, key_id)
     form = RotateForm(request.POST)
-    if form.is_valid():
-        try:
-            made, secret = services.rotate_key(member=request.member, key=found, overlap=form.wanted)
-        except AppError as error:
-            show(error, form)
-        else:
-            return _made(request, made, secret)
-    return _page(request, found, rotation=form)
+    if not form.is_valid():
+        return _page(request, found, rotation=form)
+    try:
+        made, secret = services.rotate_key(member=request.member, key=found, overlap=form.wanted)
+    except AppError as error:
+        messages.error(request, error.message)
+        return redirect("key", key_id)
+    return _made(request, made, secret)
 
 
 @require_POST
