@@ -72,8 +72,8 @@ def check_digest(target: Target) -> None:
     """Raises Unavailable unless the weights on disk have the SHA-256 that the approver saw."""
     try:
         found = _sha256(target.folder / WEIGHTS)
-    except OSError:
-        log.exception("The weights of %s cannot be read.", target.name)
+    except OSError as error:
+        log.error("The weights of %s cannot be read: %s.", target.name, error.strerror)
         raise Unavailable(f"The files of {target.label} cannot be read; tell your operator.") from None
     if found != target.sha256:
         log.error("The weights of %s have the SHA-256 %s, not %s.", target.name, found, target.sha256)
