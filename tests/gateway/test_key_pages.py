@@ -160,7 +160,7 @@ def test_the_list_says_what_each_key_may_do_and_until_when(firm: Firm, signed_in
     key_of(firm, firm.alice, wanted=wanted, scopes=["completions"])
     key_of(firm, firm.alice)
     text = " ".join(page(signed_in(firm.alice), "/settings/keys/").split())
-    for said in ("Letters", "may name the base model", "The live adapter", "may name every approved adapter"):
+    for said in ("letters", "may name the base model", "The live adapter", "may name every approved adapter"):
         assert said in text, said
     assert "never" in text and "Valid" in text
 

@@ -60,11 +60,11 @@ class Row:
     def default(self) -> str:
         """Which adapter answers when none is named, as far as the viewer may know of it."""
         if self.access is None:
-            return "none"
+            return "None"
         if not (self.access.default_adapter_id or self.access.default_version_id):
-            return "the live adapter"
+            return "The live adapter"
         chosen = self.access.default_adapter or self.access.default_version
-        return str(chosen) if chosen else "an adapter that is not on offer to you"
+        return str(chosen) if chosen else "An adapter that is not on offer to you"
 
     @property
     def others(self) -> str:
