@@ -79,6 +79,12 @@ def _norm_row(x: F, weight: F, eps: Any, out: F) -> None:
         out[i] = x[i] * factor * weight[i]
 
 
+@_inlined
+def _swiglu_row(gate: F, up: F, out: F) -> None:
+    for i in range(out.shape[0]):
+        out[i] = gate[i] / (np.float32(1.0) + _exp(-gate[i])) * up[i]
+
+
 @_compiled
 def norm(x: F, add: F, weight: F, eps: Any, mask: F, out: F, scaled: F, scale: F) -> None:
     """x += add where there is any, then RMSNorm (Zhang & Sennrich 2019) into `out` and, scaled to [-1, 1] row
@@ -103,9 +109,7 @@ def swiglu(gate_up: F, mask: F, out: F, scaled: F, scale: F) -> None:
     """silu(gate) * up (Shazeer 2020) of `[rows, 2 * intermediate]`."""
     width = out.shape[1]
     for r in numba.prange(out.shape[0]):
-        gates, ups, to = gate_up[r, :width], gate_up[r, width:], out[r]
-        for i in range(width):
-            to[i] = gates[i] / (np.float32(1.0) + _exp(-gates[i])) * ups[i]
+        _swiglu_row(gate_up[r, :width], gate_up[r, width:], out[r])
         if mask.shape[0]:
             scale[r] = _scale_row(out[r], mask, scaled[r])
 
