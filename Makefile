@@ -7,6 +7,7 @@ SHELL := bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed
+VLLM := .venv-vllm
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIP_INSTALL := $(PIP) install --progress-bar on -c constraints.txt
 EMBEDDED := $(BIN)/python -m webapp.core.embedded
@@ -15,7 +16,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-l
 RANDOM_KEY := $$($(BIN)/python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')
 RANDOM_TEXT := $$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
 
-.PHONY: help setup run test test-slow check format screenshots clean chromium readers
+.PHONY: help setup run test test-slow soak test-vllm check format screenshots clean chromium readers
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -40,16 +41,31 @@ run: $(INSTALLED) ## Start the product on http://127.0.0.1:8800 (ARGS="--help" l
 test: $(INSTALLED) chromium readers ## Run the tests on servers they start themselves (ARGS go to pytest)
 	@$(BIN)/python -c 'from tests.models import base_model_folder; base_model_folder()'
 	@if command -v chromium > /dev/null; then \
-		$(PYTEST) -m 'not slow' $(ARGS); \
+		$(PYTEST) -m 'not slow and not soak' $(ARGS); \
 	else \
 		echo 'There is no Chromium here, so these browser tests are left out:'; \
 		$(BIN)/python -m pytest --collect-only -q -m browser | grep '::' || true; \
-		$(PYTEST) -m 'not slow and not browser' $(ARGS); \
+		$(PYTEST) -m 'not slow and not soak and not browser' $(ARGS); \
 	fi
 
 test-slow: $(INSTALLED) readers ## Run the tests that take long: processes killed, servers away, damaged files
 	@$(BIN)/python -c 'from tests.models import base_model_folder; base_model_folder()'
 	@$(PYTEST) -m slow $(ARGS)
+
+test-vllm: $(INSTALLED) $(VLLM)/installed ## Run the tests of engines on the real vLLM too: its CPU build, 3.4 GB in .venv-vllm
+	@$(BIN)/python -c 'from tests.models import vllm_model_folder; vllm_model_folder()'
+	@HOUSESTYLE_TEST_VLLM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/engines $(ARGS)
+
+# Everything is pinned, and more than one package asks for another torch than the one that fits.
+$(VLLM)/installed: tests/engines/vllm.txt $(INSTALLED)
+	@echo 'Installing the CPU build of vLLM in $(VLLM); this takes some minutes'
+	@$(PYTHON) -m venv --clear $(VLLM)
+	@$(VLLM)/bin/python -m pip --disable-pip-version-check install --progress-bar on torch==2.13.0
+	@$(VLLM)/bin/python -m pip --disable-pip-version-check install --progress-bar on --no-deps -r tests/engines/vllm.txt
+	@touch $@
+
+soak: $(INSTALLED) ## Have 30 keys ask for half an hour while what is live changes (HOUSESTYLE_SOAK_SECONDS)
+	@$(BIN)/python -m pytest -q -s -m soak tests/soak $(ARGS)
 
 # The browser tests want the distribution's Chromium. Without root or apt they are left out, and named.
 chromium:
@@ -92,5 +108,5 @@ bench-%: $(INSTALLED) ## Run one benchmark, benchmarks/%.py
 	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
 
 clean: ## Remove the virtual environment and all caches; the data in .housestyle stays
-	@rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles *.egg-info
+	@rm -rf .venv .venv-peers $(VLLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
