@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.models import ROOT
+from webapp.serving import engine_settings
 from workers.supervisor.commands import (
     ENGINE_PORT,
     WEB_PORT,
@@ -72,6 +73,43 @@ def test_a_service_has_what_production_demands(name: str) -> None:
     given = OURS[name]["environment"]
     assert given["HOUSESTYLE_ENV"] == "production"
     assert {"SECRET_KEY", "HOUSESTYLE_MASTER_KEY", "HOUSESTYLE_ENGINE_TOKEN", "DATABASE_URL"} <= set(given)
+
+
+VLLM = SERVICES["vllm"]
+VLLM_OPTIONS = dict(re.findall(r"^--([a-z-]+)=?(.*)$", "\n".join(VLLM["command"]), re.M))
+
+
+def test_vllm_serves_30_adapters_on_two_gpus_for_who_asks_for_it() -> None:
+    assert VLLM["profiles"] == ["vllm"]
+    assert re.fullmatch(r"vllm/vllm-openai:v\d+\.\d+\.\d+", VLLM["image"])
+    (devices,) = VLLM["deploy"]["resources"]["reservations"]["devices"]
+    assert devices["count"] == int(VLLM_OPTIONS["tensor-parallel-size"]) == 2
+    assert "enable-lora" in VLLM_OPTIONS
+    assert VLLM["environment"]["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+    assert VLLM_OPTIONS["max-lora-rank"] == "64"  # the highest that a run may have
+    assert VLLM_OPTIONS["served-model-name"] == "base"
+    assert VLLM_OPTIONS["max-loras"] == VLLM_OPTIONS["max-cpu-loras"]
+
+
+def test_the_web_is_told_of_vllm_as_the_file_says() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    (words,) = re.findall(r"^#\s+HOUSESTYLE_ENGINES=(\S+)$", text, re.M)
+    (replica,) = engine_settings.parse(words, {})
+    at = urlsplit(replica.url)
+    assert (at.hostname, str(at.port)) == ("vllm", VLLM_OPTIONS["port"])
+    assert replica.slots == int(VLLM_OPTIONS["max-loras"])
+    assert replica.places == 30
+
+
+def test_vllm_reads_adapters_and_bases_where_the_web_has_them_and_nothing_else() -> None:
+    mounts = {volume["target"]: volume for volume in VLLM["volumes"]}
+    assert set(mounts) == {"/data/storage/adapters", "/data/models"}
+    for target, volume in mounts.items():
+        assert volume["read_only"] is True
+        assert target == f"/data/{volume['volume']['subpath']}"
+    assert VLLM["networks"] == ["inside"] and "ports" not in VLLM
+    (uid,) = re.findall(r"useradd .*--uid (\d+)", DOCKERFILE)
+    assert VLLM["user"] == uid, "adapters can be read by their owner alone"
 
 
 def test_no_secret_is_written_down() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.models import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = {"setup", "run", "test", "check", "screenshots", "bench-%"}
+TARGETS = {"setup", "run", "test", "check", "screenshots", "test-vllm", "bench-%"}
 
 
 def make(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
