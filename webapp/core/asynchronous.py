@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# For so long after its last use a connection is not asked whether it still is one.
+TRUSTED_SECONDS = 1.0
+_last = threading.local()
 _pool: ThreadPoolExecutor | None = None
 
 
@@ -58,6 +63,13 @@ def _closing(work: Callable[P, T]) -> Callable[P, T]:
 
 def _with_live_connection(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """The database may have been started anew since this thread last used it."""
-    if connection.connection is not None and not connection.is_usable():
+    idle = time.monotonic() - getattr(_last, "used", 0.0)
+    if connection.connection is not None and idle > TRUSTED_SECONDS and not connection.is_usable():
         connection.close()
-    return work(*args, **kwargs)
+    try:
+        return work(*args, **kwargs)
+    except (InterfaceError, OperationalError):
+        connection.close()  # the next work makes a new one
+        raise
+    finally:
+        _last.used = time.monotonic()

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -25,10 +26,10 @@ from webapp.core.asynchronous import in_database
 from webapp.core.errors import AppError, Invalid
 from webapp.core.tenancy import tenant_scope
 from webapp.core.traces import frames_only
-from webapp.gateway import errors, requests, selectors
-from webapp.gateway.callers import key_of
+from webapp.gateway import callers, errors, requests, selectors
 from webapp.serving import shadow
 from webapp.serving.engine import Event, Route, engine
+from webapp.tenants.models import ApiKey
 from webapp.usage import estimate, services
 from webapp.usage import selectors as usage
 from webapp.usage.limits import Ticket
@@ -80,44 +81,50 @@ def numbered(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBa
 
 def _open(request: HttpRequest, route: Route, began: float) -> Opened:
     """Raises AppError. From the moment that the key is known, the request leaves a row whatever happens."""
-    key = key_of(request)
     started_at = timezone.now()
-    try:
+    key = callers.known_key(request)
+    with tenant_scope(key.tenant_id, viewer=key.member_id):
+        callers.know_member(key)
         try:
-            ask = requests.parse(request.body, route)
-        except RequestDataTooBig:
-            raise Invalid("The request is too large; shorten the prompt.", code="too_large") from None
-        at_most = estimate.tokens_at_most(
-            ask.body,
-            answers=ask.answers,
-            max_tokens=requests.MAX_TOKENS if ask.max_tokens is None else ask.max_tokens,
-        )
-        with tenant_scope(key.tenant_id, viewer=key.member_id):
-            resolved = selectors.resolve(key, ask)
-            terms = usage.terms(key.tenant_id, key)
-            row_id = services.open_row(
-                member=key.member,
-                key=key,
-                version=resolved.version,
-                source=SOURCES[route],
-                started_at=started_at,
-                reserved=at_most,
-            )
-    except AppError as error:
+            return _admit(request, route, key, started_at, began)
+        except AppError as error:
+            refused = error  # raised outside, where it does not take its own row back
         request.usage_row = services.record_refused(  # type: ignore[attr-defined]
             member=key.member,
             key=key,
             source=SOURCES[route],
             started_at=started_at,
-            status=int(error.status),
-            code=error.code,
+            status=int(refused.status),
+            code=refused.code,
         )
-        raise
+    raise refused
+
+
+def _admit(request: HttpRequest, route: Route, key: ApiKey, started_at: datetime, began: float) -> Opened:
+    """The request with its row open. Raises AppError, before anything is written."""
+    callers.may_complete(key)
+    try:
+        ask = requests.parse(request.body, route)
+    except RequestDataTooBig:
+        raise Invalid("The request is too large; shorten the prompt.", code="too_large") from None
+    resolved = selectors.resolve(key, ask)
+    terms = usage.terms(key.tenant_id, key)
+    most = requests.MAX_TOKENS if ask.max_tokens is None else ask.max_tokens
+    prompt = estimate.prompt_tokens(ask.body)
+    at_most = prompt + ask.answers * most
+    row_id = services.open_row(
+        member=key.member,
+        key=key,
+        version=resolved.version,
+        source=SOURCES[route],
+        started_at=started_at,
+        reserved=at_most,
+    )
     request.usage_row = row_id  # type: ignore[attr-defined]
     ticket = Ticket(row_id, key.tenant_id, terms.counted_as, started_at, at_most, terms.firm, terms.key)
     meter = Meter(
         ticket,
-        estimate.prompt_tokens(ask.body),
+        prompt,
         began,
         answers=ask.answers,
         text_days=terms.text_days,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
+from webapp.core.tenancy import tenant_scope
 from webapp.gateway import errors
-from webapp.tenants import bearer
+from webapp.tenants import bearer, selectors
 from webapp.tenants.models import ApiKey, Scope
 from webapp.tenants.permissions import Action, require
 
@@ -15,12 +16,31 @@ def key_of(request: HttpRequest) -> ApiKey:
 
     Raises InvalidKey, MissingScope, NotAllowed.
     """
+    key = known_key(request)
+    with tenant_scope(key.tenant_id, viewer=key.member_id):
+        know_member(key)
+    may_complete(key)
+    return key
+
+
+def known_key(request: HttpRequest) -> ApiKey:
+    """The key that the request carries; its member is not known yet. Raises InvalidKey."""
     secret = bearer.secret_in(request.headers.get("Authorization", ""))
     if not secret:
         raise errors.InvalidKey("Send your API key in the header “Authorization: Bearer …”.")
-    key = bearer.key_behind(secret)
+    key = selectors.key_by_secret(secret)
     if key is None:
         raise errors.InvalidKey
+    return key
+
+
+def know_member(key: ApiKey) -> None:
+    """Know as whom the program acts. In that member's scope. Raises InvalidKey when the person has left."""
+    if not bearer.know_member(key):
+        raise errors.InvalidKey
+
+
+def may_complete(key: ApiKey) -> None:
+    """Raises MissingScope, NotAllowed."""
     bearer.require_scope(key, Scope.COMPLETIONS)
     require(key.member, Action.COMPARE)
-    return key

@@ -20,11 +20,11 @@ from django.db.models import Prefetch, Q, QuerySet
 
 from webapp.adapters import selectors as adapters
 from webapp.adapters.models import Adapter, AdapterVersion, VersionState
+from webapp.core import rows
 from webapp.gateway.errors import ModelNotFound, NoDefaultAdapter, NoLiveAdapter
 from webapp.gateway.models import KeyAccess, KeyAdapter
 from webapp.gateway.requests import Ask
-from webapp.serving import selectors as serving
-from webapp.serving.routing import choose
+from webapp.serving.routing import choose, what_is_open
 from webapp.tenants.models import ApiKey
 
 BASE = "base"
@@ -58,8 +58,9 @@ def offered(tenant_id: uuid.UUID) -> QuerySet[Adapter]:
 
 def access(key: ApiKey) -> KeyAccess | None:
     """What the key may name; None for one that may name nothing."""
-    found: KeyAccess | None = KeyAccess.objects.of(key.tenant_id).filter(key=key).first()
-    return found
+    sql = "SELECT {a} FROM gateway_keyaccess a WHERE tenant_id = %(tenant)s AND key_id = %(key)s"
+    found = rows.one(sql, {"tenant": key.tenant_id, "key": key.id}, a=KeyAccess)
+    return found[0] if found else None
 
 
 def named(found: KeyAccess) -> QuerySet[Adapter]:
@@ -96,7 +97,7 @@ def cards(key: ApiKey) -> list[dict[str, Any]]:
     allowed = access(key)
     if allowed is None:
         return []
-    live = serving.live_version(key.tenant_id)
+    live = what_is_open(key.tenant_id).live
     listed = [_card(key, name, version, live) for name, version in names(allowed).items()]
     return listed + ([_card(key, BASE, None, live)] if allowed.may_use_base else [])
 
@@ -104,7 +105,7 @@ def cards(key: ApiKey) -> list[dict[str, Any]]:
 def names(allowed: KeyAccess, **which: Any) -> dict[str, AdapterVersion]:
     """Every name of an adapter or version that may be named, and the version it means; with a filter, of
     those versions only."""
-    live = serving.live_version(allowed.tenant_id)
+    live = what_is_open(allowed.tenant_id).live
     whole = None if allowed.everything else _whole(allowed)
     versions = _nameable(allowed, whole, live).filter(**which).order_by("adapter__name", "-number")
     found: dict[str, AdapterVersion] = {}
@@ -153,7 +154,7 @@ def _default(allowed: KeyAccess, ask: Ask) -> Resolved:
     if allowed.default_version_id:
         found = approved(allowed.tenant_id).filter(id=allowed.default_version_id).first()
     else:
-        live = serving.live_version(allowed.tenant_id)
+        live = what_is_open(allowed.tenant_id).live
         own = approved(allowed.tenant_id).filter(adapter=allowed.default_adapter_id).order_by("-number")
         found = live if live in own else own.first()
     if found is None:
@@ -164,7 +165,7 @@ def _default(allowed: KeyAccess, ask: Ask) -> Resolved:
 def _live(allowed: KeyAccess, ask: Ask) -> Resolved:
     if allowed.everything or _is_live_by_default(allowed):
         return _routed(allowed, ask)
-    live = serving.live_version(allowed.tenant_id)
+    live = what_is_open(allowed.tenant_id).live
     if live is None:
         raise ModelNotFound
     return _of(names(allowed, id=live.id).get(str(live)))

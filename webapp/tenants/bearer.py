@@ -35,12 +35,18 @@ def key_behind(secret: str) -> ApiKey | None:
     if key is None:
         return None
     with tenant_scope(key.tenant_id, viewer=key.member_id):
-        try:
-            key.member = selectors.member(key.tenant_id, key.member_id)
-        except NotFound:  # the person has left
-            return None
-        services.note_key_use(key)
-    return key
+        return key if know_member(key) else None
+
+
+def know_member(key: ApiKey) -> bool:
+    """Know `key.member`, and note that the key is used; False when the person has left. Call it in the scope
+    of the firm and that member."""
+    try:
+        key.member = selectors.member(key.tenant_id, key.member_id)
+    except NotFound:
+        return False
+    services.note_key_use(key)
+    return True
 
 
 def require_scope(key: ApiKey, scope: Scope) -> None:

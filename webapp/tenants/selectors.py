@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.apps import apps
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from webapp.core import rows
 from webapp.core.errors import NotFound
 from webapp.core.tenancy import firm_scope, key_scope, member_scope, tenant_scope
 from webapp.tenants.keys import digest
@@ -42,19 +43,28 @@ def key_by_secret(secret: str, *, at: datetime | None = None) -> ApiKey | None:
     Its member is not loaded: that needs the firm's scope.
     """
     key_hash = digest(secret)
-    unexpired = Q(expires_at=None) | Q(expires_at__gt=at or timezone.now())
+    sql = """
+        SELECT {k} FROM tenants_apikey k
+        WHERE key_hash = %(hash)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %(at)s)
+        """
     with key_scope(key_hash):
-        key: ApiKey | None = ApiKey.objects.filter(unexpired, key_hash=key_hash, revoked_at=None).first()
-    return key
+        found = rows.one(sql, {"hash": key_hash, "at": at or timezone.now()}, k=ApiKey)
+    return found[0] if found else None
 
 
 def member(tenant_id: uuid.UUID, member_id: uuid.UUID) -> Membership:
-    found: Membership | None = (
-        Membership.objects.of(tenant_id).select_related("user", "tenant").filter(id=member_id).first()
-    )
-    if found is None or not found.user.is_active:
+    """The member, with user and firm. Raises NotFound, also when the person has left."""
+    sql = """
+        SELECT {m}, {u}, {t} FROM tenants_membership m JOIN tenants_user u ON u.id = m.user_id
+        JOIN tenants_tenant t ON t.id = m.tenant_id
+        WHERE m.tenant_id = %(tenant)s AND m.id = %(member)s AND u.is_active
+        """
+    found = rows.one(sql, {"tenant": tenant_id, "member": member_id}, m=Membership, u=User, t=Tenant)
+    if found is None:
         raise NotFound
-    return found
+    member: Membership
+    member, member.user, member.tenant = found
+    return member
 
 
 def members(tenant_id: uuid.UUID) -> QuerySet[Membership]:

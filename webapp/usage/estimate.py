@@ -33,10 +33,5 @@ def prompt_tokens(body: Mapping[str, Any]) -> int:
     return sum(prompt_tokens({"prompt": one}) for one in prompt)
 
 
-def tokens_at_most(body: Mapping[str, Any], *, answers: int, max_tokens: int) -> int:
-    """What is reserved: the prompt, and `answers` answers of `max_tokens`."""
-    return prompt_tokens(body) + answers * max_tokens
-
-
 def _ascii(text: str) -> int:
     return len(text.encode("ascii", "ignore"))

@@ -38,6 +38,7 @@ WINDOW_SECONDS = 60
 # A request whose process is gone frees its place after so long; one under way is renewed well before.
 LEASE_SECONDS = 60
 PATIENCE_SECONDS = 2  # for one answer of Redis, which gives them in less than a millisecond
+CONNECTIONS = 64  # of one web process, whose calls take turns
 RETRY_AFTER = 5  # seconds, while Redis is away
 REBUILDS = 4  # of two subjects, each of which may be lost once more meanwhile
 
@@ -256,15 +257,18 @@ def _script() -> Any:
     loop = asyncio.get_running_loop()
     url, script = _scripts.get(loop, ("", None))
     if url != settings.REDIS_URL:
-        client = redis.asyncio.Redis.from_url(
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
             settings.REDIS_URL,
             decode_responses=True,
+            max_connections=CONNECTIONS,
+            timeout=5 * PATIENCE_SECONDS,  # for a connection to be free
             socket_timeout=PATIENCE_SECONDS,
             socket_connect_timeout=PATIENCE_SECONDS,
             # A connection that broke while idle is made anew once. The script may then run twice, which
             # changes nothing: it knows every request by its id.
             retry=Retry(NoBackoff(), 1),
         )
+        client = redis.asyncio.Redis(connection_pool=pool)
         script = client.register_script(SCRIPT)
         _scripts[loop] = (settings.REDIS_URL, script)
     return script

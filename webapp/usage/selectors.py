@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
+from webapp.core import rows
 from webapp.core.errors import NotFound
 from webapp.core.tenancy import firm_scope
 from webapp.tenants.models import ApiKey
@@ -58,13 +59,20 @@ class Terms:
 def terms(tenant_id: uuid.UUID, key: ApiKey | None = None) -> Terms:
     """Of a request with this key, or without one from the playground."""
     first = first_of_line(key) if key else None
-    limits = {
-        limit.key_id: allowance_of(limit)
-        for limit in Limit.objects.of(tenant_id).filter(Q(key=None) | Q(key=first))
-    }
-    firm = limits.get(None) or default_allowance()
-    own = limits.get(first, UNLIMITED) if first else UNLIMITED
-    return Terms(firm, own, first, text_days(tenant_id))
+    sql = """
+        SELECT {f}, {k}, l.days FROM (SELECT) always
+        LEFT JOIN usage_limit f ON f.tenant_id = %(tenant)s AND f.key_id IS NULL
+        LEFT JOIN usage_limit k ON k.tenant_id = %(tenant)s AND k.key_id = %(key)s
+        LEFT JOIN usage_textlog l ON l.tenant_id = %(tenant)s AND l.on
+        """
+    found = rows.one(sql, {"tenant": tenant_id, "key": first}, f=Limit, k=Limit)
+    firm, own, days = found or (None, None, None)
+    return Terms(
+        allowance_of(firm) if firm else default_allowance(),
+        allowance_of(own) if own else UNLIMITED,
+        first,
+        days,
+    )
 
 
 def first_of_line(key: ApiKey) -> uuid.UUID:
@@ -79,11 +87,6 @@ def first_of_line(key: ApiKey) -> uuid.UUID:
 def text_log(tenant_id: uuid.UUID) -> TextLog:
     """The firm's choice; off where it made none."""
     return TextLog.objects.of(tenant_id).first() or TextLog(tenant_id=tenant_id)
-
-
-def text_days(tenant_id: uuid.UUID) -> int | None:
-    found: int | None = TextLog.objects.of(tenant_id).filter(on=True).values_list("days", flat=True).first()
-    return found
 
 
 def month_of(moment: datetime) -> tuple[datetime, datetime]:
@@ -146,7 +149,7 @@ def key(tenant_id: uuid.UUID, key_id: uuid.UUID) -> ApiKey:
     return found
 
 
-def rows(tenant_id: uuid.UUID) -> QuerySet[UsageRow]:
+def requests(tenant_id: uuid.UUID) -> QuerySet[UsageRow]:
     """Requests, the latest first."""
     found: QuerySet[UsageRow] = (
         UsageRow.objects.of(tenant_id)

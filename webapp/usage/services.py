@@ -24,6 +24,13 @@ ROW_LEASE = timedelta(minutes=3)
 MAX_DAYS = 365
 LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrent", "monthly_tokens")
 
+_OPEN = """
+INSERT INTO usage_usagerow
+    (id, tenant_id, key_id, member_id, version_id, source, started_at, lease_until, reserved, ending, error,
+    tokens_in, tokens_out, tokens_unknown, text_name)
+VALUES (%(id)s, %(tenant)s, %(key)s, %(member)s, %(version)s, %(source)s, %(started_at)s, %(lease_until)s,
+    %(reserved)s, '', '', 0, 0, 0, '')
+"""
 # One statement: a row that is closed already closes no second time and adds to no sum.
 _CLOSE = """
 WITH closed AS (
@@ -78,18 +85,20 @@ def open_row(
     reserved: int,
 ) -> uuid.UUID:
     """The id of a new row, which is under way. In the caller's transaction and scope."""
-    row = UsageRow(
-        tenant_id=member.tenant_id,
-        key=key,
-        member=member,
-        version=version,
-        source=source,
-        started_at=started_at,
-        lease_until=started_at + ROW_LEASE,
-        reserved=reserved,
-    )
-    row.save(force_insert=True)
-    return row.id
+    values = {
+        "id": uuid.uuid4(),
+        "tenant": member.tenant_id,
+        "key": key.id if key else None,
+        "member": member.id,
+        "version": version.id if version else None,
+        "source": source.value,
+        "started_at": started_at,
+        "lease_until": started_at + ROW_LEASE,
+        "reserved": reserved,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN, values)
+    return values["id"]
 
 
 def close_row(*, tenant_id: uuid.UUID, row_id: uuid.UUID, end: End, dead_at: datetime | None = None) -> bool:
