@@ -66,7 +66,9 @@ def test_tokens_equal_the_references_when_all_run_together(
 ) -> None:
     config = LlamaConfig.read(tiny_model)
     text = TextModel(tiny_model)
-    bank = AdapterBank(config, base_name="base", root=None, places=8)
+    bank = AdapterBank(
+        config, base_name="base", root=None, arena_bytes=2**24, max_registered=8, probe=None
+    )
     for name, folder in adapters.items():
         bank.load(name, str(folder))
     scheduler = Scheduler(

@@ -13,12 +13,14 @@ import socket
 import sys
 from pathlib import Path
 
+# What OpenMP shall do has to be in os.environ before torch is imported: this is the place for it.
 import torch
 import uvicorn
 
 from workers.serving.engine import BASE_NAME, Engine, EngineOptions
 from workers.serving.errors import StartError
 from workers.serving.server import create_app
+from workers.serving.sizing import at_least_one, memory_size, sentence
 
 _GRACE = 5  # seconds that open connections have to end after a stop signal
 
@@ -52,8 +54,13 @@ def _serve(options: argparse.Namespace) -> int:
             adapters_root=options.adapters_root,
             max_model_len=options.max_model_len,
             max_loras=options.max_loras,
+            lora_memory=options.lora_memory,
             max_num_seqs=options.max_num_seqs,
+            max_waiting=options.max_waiting,
             kv_cache_tokens=options.kv_cache_tokens,
+            kv_cache_memory=options.kv_cache_memory,
+            step_tokens=options.step_tokens,
+            weights=options.weights,
         ),
         on_broken=stop_serving,
     )
@@ -72,7 +79,9 @@ def _serve(options: argparse.Namespace) -> int:
     engine.scheduler.start()
     host, port = listening.getsockname()[:2]
     print(
-        f"Engine ready at http://{host}:{port} (model {BASE_NAME}, context {engine.context} tokens).",
+        f"Engine ready at http://{host}:{port} (model {BASE_NAME}, context {engine.context} tokens).\n"
+        f"{sentence(engine.kv_budget)}; {options.max_num_seqs} requests are answered at once, and up to "
+        f"{options.max_waiting} wait.",
         flush=True,
     )
     server.run(sockets=[listening])
@@ -103,10 +112,38 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, help="folder of the prepared base model")
     parser.add_argument("--adapters-root", type=Path, help="adapters are loaded from inside this folder only")
     parser.add_argument("--max-model-len", type=int, help="tokens of prompt and answer together")
-    parser.add_argument("--max-loras", type=int, default=64, help="adapters in memory at once")
-    parser.add_argument("--max-num-seqs", type=int, default=32, help="requests that are answered at once")
+    parser.add_argument("--max-loras", type=int, default=4096, help="adapters known at once")
     parser.add_argument(
-        "--kv-cache-tokens", type=int, default=65_536, help="tokens remembered by all requests"
+        "--lora-memory",
+        type=memory_size,
+        default=2**30,
+        help="for adapters in memory, such as 2GiB (default 1GiB); others are read when they are asked for",
+    )
+    parser.add_argument(
+        "--max-num-seqs", type=at_least_one, default=32, help="requests that are answered at once"
+    )
+    parser.add_argument(
+        "--max-waiting",
+        type=at_least_one,
+        default=512,
+        help="requests that wait for their turn, one firm's at most half of them; more are refused",
+    )
+    remembered = parser.add_mutually_exclusive_group()
+    remembered.add_argument("--kv-cache-tokens", type=at_least_one, help="tokens remembered by all requests")
+    remembered.add_argument(
+        "--kv-cache-memory",
+        type=memory_size,
+        help="the same as memory, such as 6GiB (default: what --max-num-seqs can need, up to a quarter of "
+        "the machine's)",
+    )
+    parser.add_argument(
+        "--step-tokens", type=at_least_one, default=256, help="tokens that one step reads at most"
+    )
+    parser.add_argument(
+        "--weights",
+        choices=["auto", "float32", "int8"],
+        default="auto",
+        help="how the base is kept: in 8 bits where the machine multiplies them (auto), or as said",
     )
     parser.add_argument(
         "--threads", type=int, default=torch.get_num_threads(), help="CPU threads for arithmetic"

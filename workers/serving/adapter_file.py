@@ -1,45 +1,48 @@
-"""Reading an adapter that somebody else wrote: everything is checked before any weight is used.
+"""Reading an adapter that somebody else wrote: everything is checked before any weight is read.
 
-An adapter is `adapter_config.json` + `adapter_model.safetensors`, as PEFT writes them. Nothing is ever
-unpickled, no pattern from the file is ever run, and only the settings named here are believed.
+An adapter is `adapter_config.json` + `adapter_model.safetensors`, as PEFT writes them, with or without a chat
+template and a `housestyle.json`. Nothing is ever unpickled, no pattern from a file is ever run, and only the
+settings named in `adapter_settings` are believed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from webapp.training.spec import MAX_RANK, MIN_RANK
+from webapp.training.spec import MAX_RANK
+from workers.serving import chat_template
+from workers.serving.about_base import ABOUT, AboutBase
+from workers.serving.adapter_settings import CONFIG, Settings, check_base, check_template, read_settings, some
 from workers.serving.config import LlamaConfig
 from workers.serving.errors import EngineError
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+WEIGHTS = "adapter_model.safetensors"
 
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
-_MAX_CONFIG_BYTES, _MAX_HEADER_BYTES = 64 * 1024, 1024 * 1024
-_MAX_ALPHA = 10_000
+_MAX_HEADER_BYTES = 1024 * 1024
+_LIMITS = {  # bytes of the small files
+    CONFIG: 64 * 1024,
+    ABOUT: 64 * 1024,
+    chat_template.FILE: 64 * 1024,
+    chat_template.SETTINGS: 1024 * 1024,
+}
 _DTYPES = {"F32", "F16", "BF16"}
 _TENSOR = re.compile(r"base_model\.model\.model\.layers\.(\d{1,4})\.([a-z_.]{1,40})\.lora_([AB])\.weight")
-_NAMED_AT_MOST = 5  # tensors listed by name in one problem
 
-# Settings that change no answer, whatever they say; `target_modules` and the numbers are read apart.
-_WITHOUT_EFFECT = {
-    "auto_mapping", "base_model_name_or_path", "inference_mode", "layers_pattern",
-    "lora_dropout", "megatron_core", "peft_version", "qalora_group_size", "revision", "task_type",
-}  # fmt: skip
-_READ = {
-    "peft_type", "r", "lora_alpha", "use_rslora", "target_modules", "layers_to_transform",
-    "init_lora_weights", "bias",
-}  # fmt: skip
+
+class FilesChanged(Exception):
+    """The files are not, byte by byte, those that were read before."""
 
 
 @dataclass(frozen=True)
@@ -51,36 +54,37 @@ class AdapterWeights:
 
 
 @dataclass(frozen=True)
-class _Settings:
-    """What is believed of a configuration; None where it said nothing usable."""
+class AdapterFile:
+    """What was read: the weights, the chat template if it is not the base's, the SHA-256 of each file."""
 
-    rank: int | None
-    scaling: float
-    targets: frozenset[str] | None
-    layers: frozenset[int] | None  # None for all of them
+    weights: AdapterWeights
+    chat_template: str | None
+    sha256: dict[str, str]
 
 
-def read_adapter(folder: Path, config: LlamaConfig) -> AdapterWeights:
-    """The adapter in `folder`, checked against the base. Raises EngineError with every problem it found."""
-    problems = _file_problems(folder)
-    _raise(problems)
-    settings = _read_settings(folder / CONFIG, problems)
-    data = _read_bytes(folder / WEIGHTS, _largest(config), problems)
-    problems += _tensor_problems(_read_header(data, problems), config, settings)
-    _raise(problems)
-    try:
-        tensors = load(data)
-    except SafetensorError:
-        raise _refusal([f"{WEIGHTS} is damaged."]) from None
-    broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
-    if broken:
-        raise _refusal([f"Numbers that are not finite stand in {_some(broken)}."])
-    layers: list[dict[str, tuple[Tensor, Tensor]]] = [{} for _ in range(config.layers)]
-    for name, a in tensors.items():
-        match = _TENSOR.fullmatch(name)
-        if match and match[3] == "A":
-            layers[int(match[1])][match[2]] = (a, tensors[_other_half(name)])
-    return AdapterWeights(settings.scaling, tuple(layers))
+def read_adapter(folder: Path, config: LlamaConfig, base: AboutBase) -> AdapterFile:
+    """The adapter in `folder`, checked against the base. Raises OSError, EngineError with every problem."""
+    _raise(_file_problems(folder))
+    small = _read_small(folder)
+    with (folder / WEIGHTS).open("rb") as file:
+        start = _read_start(file)
+        size = os.fstat(file.fileno()).st_size
+        settings, template = _check(small, start, size, config, base)
+        data = start + file.read(size - len(start))
+    return AdapterFile(_weights(data, config, settings), template, _sha256(small, data))
+
+
+def read_again(folder: Path, config: LlamaConfig, base: AboutBase, known: dict[str, str]) -> AdapterFile:
+    """The adapter in `folder`, if its files still have the SHA-256 `known`. Raises OSError, FilesChanged."""
+    if _file_problems(folder):
+        raise FilesChanged
+    small = _read_small(folder)
+    with (folder / WEIGHTS).open("rb") as file:
+        data = file.read(_largest(config) + 1)
+    if _sha256(small, data) != known:
+        raise FilesChanged
+    settings, template = _check(small, data, len(data), config, base)
+    return AdapterFile(_weights(data, config, settings), template, known)
 
 
 def _file_problems(folder: Path) -> list[str]:
@@ -91,79 +95,91 @@ def _file_problems(folder: Path) -> list[str]:
         for name in (CONFIG, WEIGHTS)
         if (folder / name).is_symlink() or not (folder / name).is_file()
     ]
+    names = [path.name for path in folder.iterdir() if path.name in _LIMITS and not path.is_file()]
+    links = [path.name for path in folder.iterdir() if path.name in _LIMITS and path.is_symlink()]
+    if strange := sorted({*names, *links} - {CONFIG}):
+        problems.append(f"These must be plain files: {some(strange)}.")
     if any(path.suffix in _PICKLES for path in folder.iterdir()):
         problems.append("The folder holds pickle files, which can run code: keep the safetensors file only.")
     return problems
 
 
-def _read_settings(path: Path, problems: list[str]) -> _Settings:
-    """The few settings that are believed; the rest must be without effect."""
+def _read_small(folder: Path) -> dict[str, bytes]:
+    """The files beside the weights, held in memory so that they can't change after they were checked; each
+    is cut right above its limit."""
+    found: dict[str, bytes] = {}
+    for name, limit in _LIMITS.items():
+        if (folder / name).is_file():
+            with (folder / name).open("rb") as file:
+                found[name] = file.read(limit + 1)
+    return found
+
+
+def _read_start(file: BinaryIO) -> bytes:
+    """The part of a safetensors file that describes its tensors: 8 bytes of length, then JSON."""
+    length = file.read(8)
+    return length + file.read(min(int.from_bytes(length, "little"), _MAX_HEADER_BYTES))
+
+
+def _check(
+    small: dict[str, bytes], start: bytes, size: int, config: LlamaConfig, base: AboutBase
+) -> tuple[Settings, str | None]:
+    """What the adapter says, and its own chat template. Raises EngineError with all that is wrong with the
+    small files and with the weights' description, of which `start` holds at least the whole."""
+    problems = [
+        f"{name} is larger than {_LIMITS[name]} bytes."
+        for name, data in small.items()
+        if len(data) > _LIMITS[name]
+    ]
+    if problems:  # cut as they are, they would only seem to be damaged
+        raise _refusal(problems)
+    settings = read_settings(small[CONFIG], problems)
+    template = _template(small, check_base(settings, small.get(ABOUT), base, problems), base, problems)
+    if size > _largest(config):
+        problems.append(
+            f"{WEIGHTS} is larger than any adapter for this base model ({_largest(config)} bytes)."
+        )
+    problems += _tensor_problems(_header(start, problems), config, settings)
+    _raise(problems)
+    return settings, template
+
+
+def _template(
+    small: dict[str, bytes], named_sha256: str | None, base: AboutBase, problems: list[str]
+) -> str | None:
     try:
-        values = json.loads(_read_bytes(path, _MAX_CONFIG_BYTES, problems))
-        if not isinstance(values, dict):
-            raise ValueError
+        own = chat_template.chat_template_of(small.get(chat_template.FILE), small.get(chat_template.SETTINGS))
     except (ValueError, RecursionError):
-        problems.append(f"{CONFIG} is not a JSON object.")
-        return _Settings(None, 0.0, None, None)
-    if values.get("peft_type") != "LORA":
-        problems.append("The adapter is not of the kind LORA.")
-    if values.get("bias", "none") != "none":
-        problems.append("Biases can't be adapted here.")
-    if values.get("init_lora_weights", True) not in (True, False, None, "gaussian"):
-        problems.append("Its init_lora_weights changes the base model's weights, which all firms share.")
-    unknown = sorted(name for name, value in values.items() if value and name not in _READ | _WITHOUT_EFFECT)
-    if unknown:
-        problems.append(f"These settings are not supported: {_some(unknown)}.")
-    rank, targets = _rank(values, problems), _targets(values, problems)
-    alpha = _alpha(values, problems)
-    divisor = math.sqrt(rank or 1) if values.get("use_rslora") is True else rank or 1
-    return _Settings(rank, alpha / divisor, targets, _layers(values, problems))
-
-
-def _rank(values: dict[str, Any], problems: list[str]) -> int | None:
-    rank = values.get("r")
-    if type(rank) is int and MIN_RANK <= rank <= MAX_RANK:
-        return rank
-    problems.append(f"The rank must be a whole number from {MIN_RANK} to {MAX_RANK}.")
-    return None
-
-
-def _alpha(values: dict[str, Any], problems: list[str]) -> float:
-    alpha = values.get("lora_alpha")
-    if isinstance(alpha, int | float) and not isinstance(alpha, bool) and 0 < alpha <= _MAX_ALPHA:
-        return float(alpha)
-    problems.append(f"The scaling (lora_alpha) must be a number above 0 and at most {_MAX_ALPHA}.")
-    return 0.0
-
-
-def _targets(values: dict[str, Any], problems: list[str]) -> frozenset[str] | None:
-    """Names only: PEFT also takes a regular expression, and one can be written to hang whoever runs it."""
-    targets = values.get("target_modules")
-    if isinstance(targets, list) and targets and all(isinstance(target, str) for target in targets):
-        return frozenset(targets)
-    problems.append("The target modules must be a list of names.")
-    return None
-
-
-def _layers(values: dict[str, Any], problems: list[str]) -> frozenset[int] | None:
-    """The layers that are changed, where not all are: PEFT writes the topmost ones as a list."""
-    layers = values.get("layers_to_transform")
-    if layers is None:
+        problems.append("The chat template beside it can't be read.")
         return None
-    listed = layers if isinstance(layers, list) else [layers]
-    if all(type(layer) is int for layer in listed):
-        return frozenset(listed)
-    problems.append("The layers (layers_to_transform) must be a list of whole numbers.")
-    return None
+    return check_template(own, named_sha256, base, problems)
 
 
-def _read_bytes(path: Path, limit: int, problems: list[str]) -> bytes:
-    """The whole file, held in memory so that it can't change after it was checked; cut above `limit`."""
-    with path.open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        problems.append(f"{path.name} is larger than any adapter for this base model ({limit} bytes).")
-    return data
+def _weights(data: bytes, config: LlamaConfig, settings: Settings) -> AdapterWeights:
+    """The tensors of a checked file. Raises EngineError for one that is cut, and for NaN and infinity."""
+    try:
+        tensors = load(data)
+    except SafetensorError:
+        raise _refusal([f"{WEIGHTS} is damaged."]) from None
+    broken = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
+    if broken:
+        raise _refusal([f"Numbers that are not finite stand in {some(broken)}."])
+    layers: list[dict[str, tuple[Tensor, Tensor]]] = [{} for _ in range(config.layers)]
+    for name, a in tensors.items():
+        match = _TENSOR.fullmatch(name)
+        if match and match[3] == "A":
+            layers[int(match[1])][match[2]] = (a, tensors[_other_half(name)])
+    return AdapterWeights(settings.scaling, tuple(layers))
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # A sum is not finite if one number isn't, and is many times quicker to make than a mask; but it may also
+    # overflow by itself.
+    return bool(tensor.sum(dtype=torch.float32).isfinite()) or bool(torch.isfinite(tensor).all())
+
+
+def _sha256(small: dict[str, bytes], weights: bytes) -> dict[str, str]:
+    return {name: hashlib.sha256(data).hexdigest() for name, data in (*small.items(), (WEIGHTS, weights))}
 
 
 def _largest(config: LlamaConfig) -> int:
@@ -174,7 +190,7 @@ def _largest(config: LlamaConfig) -> int:
     return 4 * numbers + _MAX_HEADER_BYTES
 
 
-def _read_header(data: bytes, problems: list[str]) -> dict[str, Any]:
+def _header(data: bytes, problems: list[str]) -> dict[str, Any]:
     """A safetensors file's description of its tensors: 8 bytes of length, then JSON."""
     size = int.from_bytes(data[:8], "little")
     try:
@@ -190,7 +206,7 @@ def _read_header(data: bytes, problems: list[str]) -> dict[str, Any]:
     return dict(header)
 
 
-def _tensor_problems(header: dict[str, Any], config: LlamaConfig, settings: _Settings) -> list[str]:
+def _tensor_problems(header: dict[str, Any], config: LlamaConfig, settings: Settings) -> list[str]:
     """What is wrong with names, pairs, dtypes and shapes, as the file describes its tensors."""
     shapes = config.linear_shapes()
     strange, alone, dtypes, sizes, unnamed, unlisted = [], [], [], [], set(), []
@@ -220,19 +236,12 @@ def _tensor_problems(header: dict[str, Any], config: LlamaConfig, settings: _Set
         (sorted(unnamed), "Modules that are changed but not named in target_modules: {}."),
         (unlisted, "Tensors of layers that are not listed in layers_to_transform: {}."),
     )
-    return [problem.format(_some(names)) for names, problem in found if names]
+    return [problem.format(some(names)) for names, problem in found if names]
 
 
 def _other_half(name: str) -> str:
     """The name of A's B, or of B's A."""
     return name.replace("lora_A", "lora_B") if ".lora_A." in name else name.replace("lora_B", "lora_A")
-
-
-def _some(names: list[str]) -> str:
-    """The first few names, cut to a readable length, and how many more there are."""
-    shown = ", ".join(name[:100] for name in names[:_NAMED_AT_MOST])
-    more = len(names) - _NAMED_AT_MOST
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _raise(problems: list[str]) -> None:

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workers.serving import calibration
+from workers.serving.about_base import AboutBase
 from workers.serving.adapter_bank import AdapterBank
 from workers.serving.config import LlamaConfig
-from workers.serving.errors import EngineError, StartError
-from workers.serving.kv_cache import BLOCK, KVStore
+from workers.serving.errors import EngineError, StartError, model_not_found
+from workers.serving.kv_cache import KVStore
 from workers.serving.kv_pool import KVPool
 from workers.serving.llama import Llama
 from workers.serving.passing_thread import in_passing_thread
+from workers.serving.probe import Probe
 from workers.serving.sampler import Sampler
 from workers.serving.scheduler import Scheduler
 from workers.serving.sequence import Delta, Event, Failed, Sequence
+from workers.serving.sizing import kv_budget
 from workers.serving.text import Detokenizer, StopStrings, TextModel
 
 BASE_NAME = "base"
@@ -25,14 +28,18 @@ BASE_NAME = "base"
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """How large the engine may grow. `max_model_len` and `kv_cache_tokens` count tokens."""
+    """How large the engine may grow. `max_model_len`, `kv_cache_tokens` and `step_tokens` count tokens."""
 
     model: Path
     adapters_root: Path | None = None
     max_model_len: int | None = None
-    max_loras: int = 64
+    max_loras: int = 4096  # adapters known at once
+    lora_memory: int = 2**30  # bytes for the matrices of those that are in memory
     max_num_seqs: int = 32
-    kv_cache_tokens: int = 65_536
+    max_waiting: int = 512
+    kv_cache_tokens: int | None = None
+    kv_cache_memory: int | None = None  # bytes; with neither, a part of the machine's memory
+    step_tokens: int = 256
     weights: str = "auto"  # float32, int8, or auto: int8 where the machine has its kernels
 
 
@@ -42,16 +49,32 @@ class Engine:
     def __init__(self, options: EngineOptions, on_broken: Callable[[], None] = lambda: None) -> None:
         config = LlamaConfig.read(options.model)
         self.context = _context(config, options.max_model_len)
+        self.kv_budget = kv_budget(
+            config,
+            self.context,
+            options.max_num_seqs,
+            tokens=options.kv_cache_tokens,
+            memory=options.kv_cache_memory,
+        )
         self.text = TextModel(options.model)
         self._stop_tokens = config.stop_tokens
         self._vocabulary = config.vocabulary
+        model = in_passing_thread(lambda: self._load_model(options, config))
         self.adapters = AdapterBank(
-            config, base_name=BASE_NAME, root=options.adapters_root, places=options.max_loras
+            config,
+            base_name=BASE_NAME,
+            base=AboutBase.read(options.model),
+            root=options.adapters_root,
+            arena_bytes=options.lora_memory,
+            max_registered=options.max_loras,
+            probe=Probe(model),
         )
         self.scheduler = Scheduler(
-            in_passing_thread(lambda: self._load_model(options, config)),
-            KVPool(KVStore(config, -(-max(options.kv_cache_tokens, self.context) // BLOCK))),
+            model,
+            KVPool(KVStore(config, self.kv_budget.blocks)),
             max_running=options.max_num_seqs,
+            max_waiting=options.max_waiting,
+            step_tokens=options.step_tokens,
             on_broken=on_broken,
         )
 
@@ -60,13 +83,13 @@ class Engine:
         return Llama.load(options.model, config, self.context, weights=options.weights, calibration=text)
 
     def load_adapter(self, name: str, path: str) -> None:
-        """Load the adapter at `path` as `name`; takes tens of milliseconds. Raises EngineError."""
-        in_passing_thread(lambda: self.adapters.load(name, path))
+        """Load the adapter at `path` as `name`; takes a tenth of a second or so. Raises EngineError."""
+        self.adapters.load(name, path)
 
     def check_model(self, name: str) -> None:
         """Raises EngineError (404) unless the base or a loaded adapter has this name."""
-        if name != BASE_NAME:
-            self.adapters.release(self.adapters.acquire(name))
+        if name != BASE_NAME and name not in self.adapters:
+            raise model_not_found(name)
 
     def generate(
         self, model: str, prompt: list[int], *, limit: int | None, sampler: Sampler, stops: list[str]
