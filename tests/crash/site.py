@@ -207,6 +207,7 @@ class Site:
         assert sorted(path.name for path in folder.iterdir()) == [
             "adapter_config.json",
             "adapter_model.safetensors",
+            "housestyle.json",
         ]
         rows = [(row.step, row.place, row.text) for asked in answered for row in asked.answers]
         return Result(curve, rows, version.sha256)

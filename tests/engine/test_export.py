@@ -19,9 +19,10 @@ from tests.engine.reference import a_spec, load_adapter
 from workers.engine.base_model import BaseModel
 from workers.engine.batches import Batch
 from workers.engine.examples import encode
-from workers.engine.export import CONFIG, WEIGHTS, export
+from workers.engine.export import ABOUT, CONFIG, WEIGHTS, export
 from workers.engine.fast import FastLearner
 from workers.engine.files import save_tensors, sha256_of
+from workers.serving.about_base import AboutBase
 from workers.serving.adapter_file import read_adapter
 from workers.serving.config import LlamaConfig
 
@@ -57,7 +58,20 @@ def test_it_writes_the_bytes_and_settings_that_peft_writes(
     expected["target_modules"].sort()
     expected["base_model_name_or_path"] = "tiny-llama"
     assert found == expected
-    assert {path.name for path in ours.parent.iterdir()} == {CONFIG, WEIGHTS}
+    assert {path.name for path in ours.parent.iterdir()} == {CONFIG, WEIGHTS, ABOUT}
+
+
+def test_it_says_which_base_it_belongs_to(tiny: BaseModel, tiny_folder: Path, tmp_path: Path) -> None:
+    """By its weights and its chat template, of which the name says nothing."""
+    learner = learner_of(tiny)
+    export(learner, tiny, learner.spec, tmp_path / "adapter")
+    said = json.loads((tmp_path / "adapter" / ABOUT).read_text())
+    base = json.loads((tiny_folder / ABOUT).read_text())
+    assert said == {
+        "base_model": base["name"],
+        "base_revision": sha256_of(tiny_folder / "model.safetensors"),
+        "chat_template_sha256": sha256_of(tiny_folder / "chat_template.jinja"),
+    }
 
 
 def save_with_peft(learner: FastLearner, base: Path, folder: Path) -> None:
@@ -103,7 +117,9 @@ def test_the_serving_engine_reads_it(
 ) -> None:
     learner = learner_of(tiny, **settings)
     export(learner, tiny, learner.spec, tmp_path / "adapter")
-    read = read_adapter(tmp_path / "adapter", LlamaConfig.read(tiny_folder))
+    read = read_adapter(
+        tmp_path / "adapter", LlamaConfig.read(tiny_folder), AboutBase.read(tiny_folder)
+    ).weights
     assert read.scaling == pytest.approx(learner.spec.scaling)
     found = {
         f"layers.{index}.{module}.lora_{half}": tensor

@@ -122,6 +122,7 @@ def check_files(product: Product, version: Row) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
+        "housestyle.json",
     ]
     weights = folder / "adapter_model.safetensors"
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == version["sha256"]

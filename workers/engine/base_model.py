@@ -32,6 +32,7 @@ class BaseModel:
     """A decoder as Llama's (Touvron et al. 2023), its tokenizer, and what it is called."""
 
     name: str
+    revision: str
     stamp: Stamp
     device: torch.device
     files: WeightFiles
@@ -70,6 +71,7 @@ class BaseModel:
         embedding = head if tied else None if streamed else files.tensor(_EMBEDDING, device)
         return cls(
             name=name_of(folder),
+            revision=revision_of(folder),
             stamp=stamp,
             device=device,
             files=files,
@@ -140,8 +142,17 @@ def stamp_of(folder: Path) -> Stamp:
 
 
 def name_of(folder: Path) -> str:
+    return str(_about(folder).get("name", folder.name))
+
+
+def revision_of(folder: Path) -> str:
+    """The SHA-256 over the weights as it was written down when they were prepared; empty where nobody did."""
+    return str(_about(folder).get("revision", ""))
+
+
+def _about(folder: Path) -> dict[str, Any]:
     about = folder / "housestyle.json"
-    return str(json.loads(about.read_text("utf-8"))["name"]) if about.exists() else folder.name
+    return dict(json.loads(about.read_text("utf-8"))) if about.exists() else {}
 
 
 def stop_tokens_of(folder: Path, config: Any) -> frozenset[int]:

@@ -1,7 +1,11 @@
-"""Adapters as PEFT writes them: `adapter_config.json` and `adapter_model.safetensors`."""
+"""Adapters as PEFT writes them: `adapter_config.json` and `adapter_model.safetensors`.
+
+Beside them stands `housestyle.json`: which base they belong to, which PEFT has no words for.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +15,7 @@ from webapp.training.spec import TrainingSpec
 from workers.engine.files import save_tensors, sha256_of, whole_folder
 from workers.engine.learner import Base, Learner
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, WEIGHTS, ABOUT = "adapter_config.json", "adapter_model.safetensors", "housestyle.json"
 LLAMA_PREFIX, LLAMA_LAYERS = "model.", "layers"
 
 
@@ -67,6 +71,19 @@ def export(learner: Learner, base: Base, spec: TrainingSpec, folder: Path) -> Ex
     config["target_modules"] = sorted(config["target_modules"])  # a set, which would change place run by run
     with whole_folder(folder) as beside:
         (beside / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True), "utf-8")
+        (beside / ABOUT).write_text(json.dumps(_about(base), indent=2) + "\n", "utf-8")
         # save_file hides a full disk in an error of its own
         save_tensors(tensors, beside / WEIGHTS)
         return Exported(sha256_of(beside / WEIGHTS), (beside / WEIGHTS).stat().st_size)
+
+
+def _about(base: Base) -> dict[str, str | None]:
+    """What the serving engine compares with its own base before it loads the adapter."""
+    template = base.tokenizer.chat_template
+    return {
+        "base_model": base.name,
+        "base_revision": base.revision,
+        "chat_template_sha256": hashlib.sha256(template.encode()).hexdigest()
+        if isinstance(template, str)
+        else None,
+    }

@@ -27,6 +27,10 @@ class Base(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def revision(self) -> str:
+        """The SHA-256 over its weights; empty for one that was never registered."""
+
+    @property
     def context(self) -> int:
         """The longest text it reads, in tokens."""
 

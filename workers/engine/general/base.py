@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from webapp.training.spec import TrainingSpec
-from workers.engine.base_model import Stamp, name_of, stamp_of, stop_tokens_of
+from workers.engine.base_model import Stamp, name_of, revision_of, stamp_of, stop_tokens_of
 from workers.engine.errors import EngineError
 from workers.engine.general.learner import GeneralLearner
 from workers.engine.general.targets import Decoder
@@ -40,6 +40,7 @@ class GeneralBase:
     """
 
     name: str
+    revision: str
     stamp: Stamp
     model: Any  # transformers' PreTrainedModel
     decoder: Decoder
@@ -79,7 +80,7 @@ class GeneralBase:
             if found["missing_keys"]:  # transformers would go on with random numbers
                 raise KeyError(*found["missing_keys"])
             stop_tokens = _stop_tokens(folder, config, tokenizer)
-            name = name_of(folder)
+            name, revision = name_of(folder), revision_of(folder)
         except torch.OutOfMemoryError:
             raise
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
@@ -89,6 +90,7 @@ class GeneralBase:
         model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         return cls(
             name=name,
+            revision=revision,
             stamp=stamp,
             model=model,
             decoder=Decoder.of(model),
