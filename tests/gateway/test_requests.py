@@ -152,33 +152,31 @@ def test_any_other_setting_is_refused_by_name(name: str) -> None:
     assert f"“{name}”" in refusal.value.message
 
 
-WRONG: list[tuple[str, Any]] = [
-    *(("n", value) for value in (0, 9, 1.0, True, "2")),
-    *(("temperature", value) for value in (-0.1, 2.1, "1", True, float("nan"), float("inf"))),
-    *(("top_p", value) for value in (0, 1.1)),
-    *(("top_k", value) for value in (-2, 1.5, 10**9)),
-    *(("min_p", value) for value in (-1, 2)),
-    *(("presence_penalty", value) for value in (-2.1, 3)),
-    *(("frequency_penalty", value) for value in (-3, [])),
-    *(("repetition_penalty", value) for value in (0, -1, 2.5)),
-    *(("seed", value) for value in (2**63, 1.5)),
-    *(("stop", value) for value in ("", [""], ["x"] * 17, ["x" * 501], [7], {})),
-    *(
-        ("logit_bias", value)
-        for value in ([], {"a": 1}, {"-1": 1}, {"²": 1}, {str(i): 1 for i in range(1025)})
-    ),
-    *(("max_tokens", value) for value in (0, -1, 1.5, "8")),
-    *(("logprobs", value) for value in (1, "true")),
-    ("top_logprobs", 5),  # without logprobs
-    *(
-        ("response_format", value)
-        for value in ("json_object", {}, {"type": "grammar"}, {"type": "structural_tag"})
-    ),
-    *(("stream_options", value) for value in (True, {"include_usage": 1})),
-]
+WRONG: dict[str, list[Any]] = {
+    "n": [0, 9, 1.0, True, "2"],
+    "temperature": [-0.1, 2.1, "1", True, float("nan"), float("inf")],
+    "top_p": [0, 1.1],
+    "top_k": [-2, 1.5, 10**9],
+    "min_p": [-1, 2],
+    "presence_penalty": [-2.1, 3],
+    "frequency_penalty": [-3, []],
+    "repetition_penalty": [0, -1, 2.5],
+    "seed": [2**63, 1.5],
+    "stop": ["", [""], ["x"] * 17, ["x" * 501], [7], {}],
+    "logit_bias": [[], {"a": 1}, {"-1": 1}, {"²": 1}, {str(token): 1 for token in range(1025)}],
+    "max_tokens": [0, -1, 1.5, "8"],
+    "logprobs": [1, "true"],
+    "top_logprobs": [5],  # without logprobs
+    "response_format": ["json_object", {}, {"type": "grammar"}, {"type": "structural_tag"}],
+    "stream_options": [True, {"include_usage": 1}],
+}
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, values in WRONG.items() for value in values],
+    ids=lambda value: repr(value)[:30],
+)
 def test_a_value_out_of_bounds_is_refused_by_its_name(name: str, value: Any) -> None:
     refused(lambda: chat(**{name: value}), name)
 

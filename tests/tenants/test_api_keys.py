@@ -11,6 +11,7 @@ from webapp.audit import selectors as audit
 from webapp.core.errors import Conflict, Invalid, NotAllowed
 from webapp.core.tenancy import tenant_scope
 from webapp.tenants import bearer, selectors, services
+from webapp.tenants.keys import digest
 from webapp.tenants.models import ApiKey, Scope
 
 DAY = timedelta(days=1)
@@ -96,7 +97,7 @@ def test_an_expired_key_no_longer_exists(firm: Firm) -> None:
 def rotated(firm: Firm, secret: str, overlap: timedelta) -> tuple[ApiKey, ApiKey, str]:
     """The old key and the new one as they are now, and the new one's secret."""
     with tenant_scope(firm.tenant.id):
-        old = ApiKey.objects.get(key_hash=selectors.digest(secret))
+        old = ApiKey.objects.get(key_hash=digest(secret))
         new, new_secret = services.rotate_api_key(member=firm.alice, key=old, overlap=overlap)
         old.refresh_from_db()
     return old, new, new_secret

@@ -50,8 +50,8 @@ class Ask:
     def answers(self) -> int:
         """How many answers the engine is to write: prompts times `n`."""
         prompt = self.body.get("prompt")
-        several = isinstance(prompt, list) and not isinstance(prompt[0], int)
-        return int(self.body.get("n", 1)) * (len(prompt) if several else 1)
+        prompts = prompt if isinstance(prompt, list) and not isinstance(prompt[0], int) else [prompt]
+        return int(self.body.get("n", 1)) * len(prompts)
 
     @property
     def max_tokens(self) -> int | None:

@@ -49,7 +49,7 @@ def prompts(value: Any) -> Prompt | list[Prompt]:
         raise problem("prompt", f"may hold {MAX_PROMPTS} prompts at most: send the rest in another request")
     if len({type(prompt) for prompt in value}) > 1:
         raise problem("prompt", "must be all text or all token ids")
-    return value[0] if len(value) == 1 else value  # type: ignore[no-any-return]
+    return value[0] if len(value) == 1 else value
 
 
 def _is_prompt(value: Any) -> bool:
