@@ -27,7 +27,7 @@ def marks(base: Path, count: int) -> list[tuple[int, str]]:
     found = []
     for token in range(5000, tokenizer.get_vocab_size(), 37):
         text = tokenizer.decode([token]).strip()
-        begins = tokenizer.id_to_token(token).startswith("Ġ")
+        begins = str(tokenizer.id_to_token(token)).startswith("Ġ")
         if begins and len(text) >= 5 and text.isascii() and text.isalpha():
             found.append((token, text))
         if len(found) == count:
@@ -56,7 +56,7 @@ def make_marked(base: Path, folder: Path, token: int) -> Path:
         "up_proj": (into, spread),
         "down_proj": (gather, raised),
     }
-    tensors = {}
+    tensors: dict[str, Matrix] = {}
     for module, (a, b) in halves.items():
         name = f"base_model.model.model.layers.{layer}.mlp.{module}"
         tensors |= {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -71,6 +72,9 @@ async def streamed(engine: Engine, of: AdapterVersion | None) -> list[str]:
     return [chunk["choices"][0]["delta"]["content"] async for chunk in chunks]
 
 
+ASKS: tuple[Callable[..., Coroutine[Any, Any, object]], ...] = (whole, streamed)
+
+
 def by_name(engines: list[StandIn], name: str) -> StandIn:
     return next(engine for engine in engines if engine.name == name)
 
@@ -118,9 +122,9 @@ def test_all_engines_away_is_an_error_and_not_a_wait(settings: Any) -> None:
         Replica(name, Kind.EMBEDDED, f"http://127.0.0.1:{port}", "token")
         for port, name in enumerate(("one", "two"), 1)
     )
-    for ask in (whole, streamed):
+    for ask in ASKS:
         with pytest.raises(Unavailable) as away:
-            asked(lambda engine, ask=ask: ask(engine, None))
+            asked(partial(ask, of=None))
         assert away.value.message == AWAY
 
 
@@ -158,9 +162,9 @@ def test_a_refusal_is_passed_on_with_when_to_come_back(engines: list[StandIn]) -
     busy = {"error": {"message": "Too much to do.", "type": "x", "param": None, "code": "engine_busy"}}
     for engine in engines:
         engine.failure = JSONResponse(busy, 429, {"Retry-After": "7"})
-    for ask in (whole, streamed):
+    for ask in ASKS:
         with pytest.raises(EngineRefused) as refused:
-            asked(lambda engine, ask=ask: ask(engine, None))
+            asked(partial(ask, of=None))
         assert (refused.value.status, refused.value.retry_after) == (429, 7)
         assert (refused.value.message, refused.value.code) == ("Too much to do.", "engine_busy")
     assert sum(len(engine.asked) for engine in engines) == 2, "a refusal is not tried elsewhere"

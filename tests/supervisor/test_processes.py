@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,7 @@ import pytest
 from tests.models import ROOT
 from workers.supervisor.commands import Command
 from workers.supervisor.errors import StartError
-from workers.supervisor.processes import Processes
+from workers.supervisor.processes import MOST_AGAIN, Processes
 from workers.supervisor.signals import StopRequests
 
 STUBBORN = """
@@ -108,3 +109,40 @@ print(said)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not psutil.pid_exists(int(done.stdout))
+
+
+def test_what_may_be_started_again_is_once_it_was_up(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(fixture.processes, "say", said.append)
+    monkeypatch.setattr("workers.supervisor.processes._healthy", lambda url: True)
+    sleeper = replace(fixture.command("import time; time.sleep(600)"), again=True)
+    fixture.processes.start(sleeper)
+    fixture.processes.wait_until_ready(sleeper)
+    first = end(fixture)
+    fixture.processes.check()
+    (second,) = fixture.processes._running.values()
+    assert second.pid != first.pid and second.poll() is None
+    assert said == ["The program process ended by itself (signal 9) and is started again."]
+    for _ in range(MOST_AGAIN - 1):
+        end(fixture)
+        fixture.processes.check()
+    end(fixture)
+    with pytest.raises(StartError, match="program process ended by itself"):
+        fixture.processes.check()
+
+
+def test_what_never_was_up_is_not_started_again(fixture: Fixture) -> None:
+    fixture.processes.start(replace(fixture.command("raise SystemExit(3)"), again=True))
+    (process,) = fixture.processes._running.values()
+    process.wait()
+    with pytest.raises(StartError, match="exit status 3"):
+        fixture.processes.check()
+
+
+def end(fixture: Fixture) -> subprocess.Popen[bytes]:
+    (process,) = fixture.processes._running.values()
+    process.kill()
+    process.wait()
+    return process

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -84,7 +85,7 @@ class Slots:
         """Names whose load began and whose end nobody saw."""
         key = _key(self._replica, "coming")
         self._redis.zremrangebyscore(key, "-inf", time.time())
-        return set(self._redis.zrange(key, 0, -1))
+        return {str(name) for name in self._redis.zrange(key, 0, -1)}
 
     def note_coming(self, name: str) -> None:
         self._redis.zadd(_key(self._replica, "coming"), {name: time.time() + COMING_SECONDS})
@@ -105,7 +106,8 @@ class Slots:
 
     def last_used(self) -> dict[str, float]:
         """When each name was last used, in Unix seconds; names that never were are absent."""
-        return dict(self._redis.zrange(_key(self._replica, "last"), 0, -1, withscores=True))
+        found: Any = self._redis.zrange(_key(self._replica, "last"), 0, -1, withscores=True)
+        return dict(found)
 
 
 class Uses:
