@@ -23,7 +23,7 @@ def test_a_version_is_tried_and_put_live(
     answer = call(firm.bob, "POST", f"{path}/share/", {"share": 10, "shadow": True})
     assert answer.status_code == 200, answer.content
     now = call(firm.alice, "GET", "rollouts/current/").json()
-    counts, means = ("answered", "errors", "compared", "same"), ("median", "length")
+    counts, means = ("answered", "failed", "compared", "same"), ("median", "length")
     live_means = [f"live_{name}" for name in means]
     assert now.pop("copies") == dict.fromkeys(counts, 0) | dict.fromkeys([*means, *live_means])
     assert now == answer.json()

@@ -152,15 +152,16 @@ def test_the_trial_of_another_version_is_not_withdrawn(firm: Firm, versions: Ver
     ],
 )
 def test_the_database_refuses(firm: Firm, versions: Versions, name: str, values: dict[str, object]) -> None:
-    live = selectors.live
     with tenant_scope(firm.tenant.id):
+        live = selectors.live(firm.tenant.id)
+        assert live is not None
         if name == "one_open_rollout_per_firm":
             rollouts.send_share(member=firm.bob, version=versions.second, share=10)
         with pytest.raises(IntegrityError, match=name), transaction.atomic():
             Rollout.objects.create(
                 tenant=firm.tenant,
                 version=versions.second,
-                against=live(firm.tenant.id),
+                against=live,
                 started_by=firm.bob,
                 **values,
             )

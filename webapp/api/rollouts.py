@@ -41,7 +41,7 @@ class CopiesSerializer(serializers.Serializer[ShadowNumbers]):
     """What the copies of a trial in the shadow came to."""
 
     answered = serializers.IntegerField()
-    errors = serializers.IntegerField()
+    failed = serializers.IntegerField(source="errors")
     median = serializers.FloatField(allow_null=True, help_text="Milliseconds to the whole answer.")
     live_median = serializers.FloatField(allow_null=True, help_text="The same of the live version.")
     length = serializers.FloatField(allow_null=True, help_text="Characters of an answer, on average.")

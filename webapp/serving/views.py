@@ -76,7 +76,7 @@ def _trial(version: AdapterVersion) -> dict[str, Any]:
     trials = list(selectors.trials(version))
     latest = trials[0] if trials else None
     return {
-        "trials": trials,
+        "past_trials": [trial for trial in trials if trial.ended_at is not None],
         "trial": latest,
         "on_trial": latest is not None and latest.ended_at is None,
         "copies": selectors.shadow_numbers(latest) if latest else None,
