@@ -190,9 +190,10 @@ class Llama:
         Every step is written out with the library's plainest means; none of `forward`'s kernels, caches and
         groups is used. May run beside the engine's thread.
         """
-        return self._plain(tokens, delta, lambda index, name, x: None)
+        return self._weights.head.of(self._plain(tokens, delta, lambda index, name, x: None))
 
     def _plain(self, tokens: Sequence[int], delta: Delta | None, seen: Seen) -> Tensor:
+        """What the head reads, `[tokens, hidden]`; `seen` is shown every linear layer's input."""
         config, rows = self.config, len(tokens)
         cos, sin = (torch.from_numpy(part[:rows, None]) for part in (self._cos, self._sin))
 
@@ -218,9 +219,7 @@ class Llama:
             x = x + linear(index, "out", mixed[0].transpose(0, 1).reshape(rows, -1))
             gate, up = linear(index, "gate_up", self._rms_norm(x, layer.mlp_norm)).chunk(2, dim=-1)
             x = x + linear(index, "down", F.silu(gate) * up)
-        last = self._rms_norm(x, self._weights.norm)
-        seen(config.layers, "head", last)
-        return self._weights.head.of(last)
+        return self._rms_norm(x, self._weights.norm)
 
     def _rms_norm(self, x: Tensor, weight: NDArray[np.float32]) -> Tensor:
         return F.rms_norm(x, (self.config.hidden,), torch.from_numpy(weight), self.config.rms_eps)
@@ -233,7 +232,7 @@ class Llama:
             largest[index, name] = given.abs().amax(0)
 
         with torch.inference_mode():
-            self._plain(calibration, None, note)
+            note(self.config.layers, "head", self._plain(calibration, None, note))
             self._weights = self._weights.in_8_bits(largest)
 
     def _warm_up(self) -> None:
