@@ -26,7 +26,14 @@ I = NDArray[np.int64]  # noqa: E741 (as F above)
 # Rows up to which waking a second thread takes longer than what it would do.
 ALONE = 2
 
-_inlined = numba.njit(fastmath=True, nogil=True, cache=True)
+
+def _inlined(function: Callable[..., Any], *, parallel: bool = False) -> Any:
+    """Compiled, and kept beside the bytecode or in the user's cache; nowhere where neither can be written."""
+    settings = {"parallel": parallel, "fastmath": True, "nogil": True}
+    try:
+        return numba.njit(function, cache=True, **settings)
+    except RuntimeError:
+        return numba.njit(function, **settings)
 
 
 class _compiled:
@@ -35,7 +42,7 @@ class _compiled:
     def __init__(self, function: Callable[..., None]) -> None:
         self.__doc__ = function.__doc__
         self._alone = _inlined(function)
-        self._shared = numba.njit(parallel=True, fastmath=True, nogil=True, cache=True)(function)
+        self._shared = _inlined(function, parallel=True)
 
     def __call__(self, *arguments: Any) -> None:
         (self._alone if len(arguments[0]) <= ALONE else self._shared)(*arguments)
