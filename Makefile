@@ -57,7 +57,7 @@ test-vllm: $(INSTALLED) $(VLLM)/installed ## Run the tests of engines on the rea
 	@HOUSESTYLE_TEST_VLLM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/engines $(ARGS)
 
 # Everything is pinned, and more than one package asks for another torch than the one that fits.
-$(VLLM)/installed: tests/engines/vllm.txt $(INSTALLED)
+$(VLLM)/installed: tests/engines/vllm.txt | $(INSTALLED)
 	@echo 'Installing the CPU build of vLLM in $(VLLM); this takes some minutes'
 	@$(PYTHON) -m venv --clear $(VLLM)
 	@$(VLLM)/bin/python -m pip --disable-pip-version-check install --progress-bar on torch==2.13.0

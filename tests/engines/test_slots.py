@@ -50,7 +50,7 @@ def empty() -> Target:
 
 
 async def use(replica: Replica, name: str) -> None:
-    assert await Uses().begin(replica, name)
+    assert await Uses().begin(replica, name, uuid.uuid4().hex)
 
 
 def test_first_uses_at_once_never_take_the_last_slot(vllm: StandIn, replica: Replica) -> None:
@@ -90,9 +90,8 @@ def test_what_was_used_last_stays(vllm: StandIn, replica: Replica) -> None:
 
 async def use_and_end(replica: Replica, name: str) -> None:
     uses = Uses()
-    begun = await uses.begin(replica, name)
-    assert begun
-    await uses.end(replica, name, begun)
+    assert await uses.begin(replica, name, "a use")
+    await uses.end(replica, name, "a use")
 
 
 def test_an_adapter_in_use_is_not_unloaded_and_the_client_is_told_when_to_come_back(
@@ -102,15 +101,14 @@ def test_an_adapter_in_use_is_not_unloaded_and_the_client_is_told_when_to_come_b
 
     async def all_in_use() -> None:
         uses = Uses()
-        begun = []
         for target in held:
             await asyncio.to_thread(loading.load, replica, target)
-            begun.append(await uses.begin(replica, target.name))
+            assert await uses.begin(replica, target.name, "a use")
         with pytest.raises(loading.NoPlace) as full:
             await asyncio.to_thread(loading.load, replica, other)
         assert (full.value.status, full.value.retry_after) == (503, 10)
         assert set(vllm.adapters) == {target.name for target in held}
-        await uses.end(replica, held[1].name, str(begun[1]))
+        await uses.end(replica, held[1].name, "a use")
         await asyncio.to_thread(loading.load, replica, other)
 
     asyncio.run(all_in_use())
@@ -120,7 +118,7 @@ def test_an_adapter_in_use_is_not_unloaded_and_the_client_is_told_when_to_come_b
 def test_a_use_does_not_begin_while_the_adapter_is_being_unloaded(replica: Replica) -> None:
     slots = Slots(replica)
     assert slots.leave("lo-1")
-    assert asyncio.run(Uses().begin(replica, "lo-1")) is None
+    assert not asyncio.run(Uses().begin(replica, "lo-1", "a use"))
     slots.left("lo-1")
     asyncio.run(use(replica, "lo-1"))
     assert not slots.leave("lo-1")

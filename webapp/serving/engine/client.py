@@ -188,16 +188,18 @@ class Exchange:
         self.name = target.name if target else BASE
         self._as_base = as_base
         self._uses = uses
-        self._use: str | None = None
+        self._use = uuid.uuid4().hex
+        self._begun = False
         self._open = True
         replica.under_way += 1
 
     async def begin(self) -> bool:
         """Hold the adapter in its slot, where slots are counted. False while it is being unloaded."""
-        if self.replica.named.slots is None or self._use is not None:
+        if self.replica.named.slots is None or self._begun:
             return True
-        self._use = await self._uses.begin(self.replica.named, self.name)
-        return self._use is not None
+        self._begun = True  # also where this is cancelled and nobody hears that it began
+        self._begun = await self._uses.begin(self.replica.named, self.name, self._use)
+        return self._begun
 
     async def whole(self) -> Event:
         """The whole answer; the exchange ends with it."""
@@ -229,7 +231,7 @@ class Exchange:
             if self.response is not None:
                 await self.response.aclose()
         finally:
-            if self._use is not None:
+            if self._begun:
                 await self._uses.end(self.replica.named, self.name, self._use)
 
 

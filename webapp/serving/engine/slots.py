@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -116,16 +115,14 @@ class Uses:
     def __init__(self) -> None:
         self._redis = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=5)
         self._noted: dict[tuple[str, str], float] = {}
-        self._notes: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def note(self, replica: Replica, name: str) -> None:
         """Remember, now and then, when the name was last used. No request waits for that or fails with it."""
         now = time.monotonic()
         if now - self._noted.get((replica.name, name), -NOTE_SECONDS) >= NOTE_SECONDS:
             self._noted[(replica.name, name)] = now
-            note = asyncio.create_task(self._note(replica, name))
-            self._notes.add(note)
-            note.add_done_callback(self._notes.discard)
+            self._start(self._note(replica, name))
 
     async def _note(self, replica: Replica, name: str) -> None:
         try:
@@ -133,22 +130,33 @@ class Uses:
         except redis.RedisError:
             pass
 
-    async def begin(self, replica: Replica, name: str) -> str | None:
-        """A use of the name, to be ended; None while it is being unloaded. Raises Unavailable."""
-        use = uuid.uuid4().hex
+    async def begin(self, replica: Replica, name: str, use: str) -> bool:
+        """Let `use` count as one of the name until its end; False while that is being unloaded.
+
+        Raises Unavailable."""
         keys = [_key(replica, "uses", name), _key(replica, "leaving", name), _key(replica, "last")]
         try:
             begun = await self._redis.eval(_BEGIN, 3, *keys, use, name, str(USE_SECONDS))
         except redis.RedisError:
             raise Unavailable(AWAY) from None
-        return use if begun else None
+        return bool(begun)
 
     async def end(self, replica: Replica, name: str, use: str) -> None:
+        """End a use, whether it began or not; also where whoever asks for it is cancelled meanwhile."""
+        await asyncio.shield(self._start(self._end(replica, name, use)))
+
+    async def _end(self, replica: Replica, name: str, use: str) -> None:
         keys = [_key(replica, "uses", name), _key(replica, "last")]
         try:
             await self._redis.eval(_END, 2, *keys, use, name)
         except redis.RedisError:
             pass  # it ends by itself, later
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)  # asyncio itself would let go of it
+        task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _key(replica: Replica, *parts: str) -> str:
