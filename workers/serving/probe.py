@@ -9,6 +9,8 @@ compute the same then differ by as much as a small adapter changes.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
@@ -41,11 +43,16 @@ class Probe:
         self._tokens = [(7919 * place + 31) % vocabulary for place in range(_TOKENS)]  # anywhere in it
         self._columns = slice(None, None, -(-vocabulary // _KEPT))
 
+    @cached_property
+    def _plain(self) -> Tensor:
+        """What the base alone says to the tokens, `[_ASKED, vocabulary]`: the same for every adapter."""
+        return self._model.reference(self._tokens)[-_ASKED:].clone()
+
     def prove(self, weights: AdapterWeights, placed: PlacedAdapter) -> Fingerprint:
         """Raises ProbeFailed unless `placed` answers as `weights` merged into the base would."""
         with torch.inference_mode():
             update = _Update(weights, self._model.config)
-            plain = self._model.reference(self._tokens)[-_ASKED:]
+            plain = self._plain
             wanted = self._model.reference(self._tokens, update)[-_ASKED:] - plain
             if not wanted.isfinite().all():
                 raise ProbeFailed("Its numbers overflow: train it again.")
