@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines.conftest import ADAPTERS, SLOTS, SPARE, Marked
+from tests.engines.conftest import ADAPTERS, KINDS, SLOTS, SPARE, Marked
 from tests.engines.versions import version
 from tests.serving.engines import RunningEngine
 from webapp.adapters.models import AdapterVersion
@@ -84,6 +84,7 @@ def test_each_of_30_adapters_answers_with_its_own_mark_and_the_base_with_none(
     asyncio.run(run())
 
 
+@pytest.mark.skipif(KINDS == [Kind.EMBEDDED], reason="only a vLLM has places: make test-vllm")
 def test_more_adapters_than_places_take_turns_and_the_base_stays_the_base(
     running: RunningEngine, as_only_engine: Replica, versions: Versions
 ) -> None:
