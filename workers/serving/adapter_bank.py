@@ -88,6 +88,11 @@ class AdapterBank:
             return self._memory.used
 
     @property
+    def capacity_bytes(self) -> int:
+        """What adapters may have together."""
+        return self._memory.capacity
+
+    @property
     def resident(self) -> int:
         """How many adapters are in memory."""
         with self._changed:

@@ -48,6 +48,11 @@ class AdapterMemory:
         self._uses = 0
 
     @property
+    def capacity(self) -> int:
+        """Bytes that adapters may have together."""
+        return NUMBER_BYTES * self.arena.numel()
+
+    @property
     def used(self) -> int:
         """Bytes that adapters have now."""
         return NUMBER_BYTES * sum(one.size for one in self._holding)
@@ -61,7 +66,7 @@ class AdapterMemory:
         if numbers > self.arena.numel():
             raise EngineError(
                 f"The adapter takes {numbers * NUMBER_BYTES} bytes and all adapters together have "
-                f"{self.arena.numel() * NUMBER_BYTES}: give them more memory (--lora-memory).",
+                f"{self.capacity}: give them more memory (--lora-memory).",
                 status=507,
                 kind="insufficient_storage",
                 code="no_place",
