@@ -165,6 +165,20 @@ def test_the_list_says_what_each_key_may_do_and_until_when(firm: Firm, signed_in
     assert "never" in text and "Valid" in text
 
 
+def test_many_keys_fill_several_pages_with_a_handful_of_queries(
+    firm: Firm, signed_in: SignIn, django_assert_max_num_queries: Any
+) -> None:
+    version = approved(firm, by=firm.alice, approver=firm.bob)
+    wanted = Wanted(default_version=version, adapters=(version.adapter,))
+    for _ in range(51):
+        key_of(firm, firm.alice, wanted=wanted)
+    client = signed_in(firm.alice)
+    with django_assert_max_num_queries(25):
+        first = page(client, "/settings/keys/")
+    assert "Page 1 of 2" in first and first.count("briefs@1") == 50
+    assert page(client, "/settings/keys/?page=2").count("briefs@1") == 1
+
+
 @pytest.mark.parametrize(
     ("left", "said"), [(8, "Valid"), (6, "Expires soon"), (0, "Expired")], ids=["in time", "soon", "too late"]
 )

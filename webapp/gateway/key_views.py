@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from webapp.core.errors import AppError
-from webapp.core.pages import show
+from webapp.core.pages import page_of, show
 from webapp.gateway import selectors, services
 from webapp.gateway.forms import AccessForm, KeyForm, RotateForm
 from webapp.gateway.models import KeyAccess
@@ -81,8 +81,9 @@ class Row:
 def keys(request: MemberRequest) -> HttpResponse:
     """This person's keys, or everybody's for a firm admin."""
     everyone = allows(request.member, Action.MANAGE)
-    rows = _rows(request, tenants.api_keys(request.member, everyone=everyone))
-    return render(request, "gateway/keys.html", {"rows": rows, "everyone": everyone})
+    page = page_of(request, tenants.api_keys(request.member, everyone=everyone))
+    context = {"page": page, "rows": _rows(request, page), "everyone": everyone}
+    return render(request, "gateway/keys.html", context)
 
 
 @gate(Action.OWN_KEYS)
