@@ -43,6 +43,14 @@ def adapters(tiny_model: Path, adapters_root: Path) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def narrow_engine(tiny_model: Path, adapters_root: Path) -> Iterator[RunningEngine]:
+    """An engine that answers one request at a time, while one more of each firm may wait."""
+    narrow = ("--max-num-seqs", "1", "--max-waiting", "2")
+    with running_engine(tiny_model, *narrow, "--adapters-root", str(adapters_root)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def engine(tiny_model: Path, adapters_root: Path, adapters: dict[str, Path]) -> Iterator[RunningEngine]:
     """A running engine that has loaded `adapters`. Tests that load more unload it again."""
     with running_engine(tiny_model, "--adapters-root", str(adapters_root)) as running:

@@ -13,6 +13,7 @@ import torch
 from tests.serving.bench import Bench, load_model
 from workers.serving.kv_cache import BLOCK
 from workers.serving.llama import Llama
+from workers.serving.prefix_cache import scope_of
 from workers.serving.steps import Segment
 
 ALICE, CAROL = (hashlib.sha256(name).digest() for name in (b"alice's salt", b"carol's salt"))
@@ -44,8 +45,14 @@ def tables(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     return seen
 
 
+def test_a_scope_is_one_firm_and_one_load_of_an_adapter() -> None:
+    scopes = {scope_of(salt, load) for salt in ("a", "b", "ab") for load in ("base", "c", "bc")}
+    assert len(scopes) == 9
+    assert scope_of("", "base") == b""
+
+
 def some_prompt(bench: Bench, length: int, seed: int = 0) -> list[int]:
-    return random.Random(seed).sample(range(1000, bench.config.vocabulary), length)  # noqa: S311
+    return random.Random(seed).sample(range(1000, bench.config.vocabulary), length)
 
 
 def test_a_prompt_read_before_is_answered_the_same_from_memory(bench: Bench) -> None:
@@ -116,7 +123,7 @@ def test_without_a_scope_nothing_is_remembered(bench: Bench) -> None:
 
 def test_answers_are_the_same_whatever_was_remembered_or_forgotten(bench: Bench) -> None:
     """Prompts with common beginnings, arriving together, in less memory than they would all need."""
-    draw = random.Random(5)  # noqa: S311  # not for secrets
+    draw = random.Random(5)  # not for secrets
     stems = [some_prompt(bench, 96, seed) for seed in range(3)]
     prompts = [
         [*draw.choice(stems)[: draw.randrange(20, 97)], *some_prompt(bench, draw.randrange(1, 9), seed=9)]

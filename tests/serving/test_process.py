@@ -8,45 +8,85 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.serving.engines import ROOT, engine_command, environment, running_engine
+from tests.serving.engines import ROOT, RunningEngine, engine_command, environment, running_engine
+from workers.serving.__main__ import main
+
+Refused = Callable[..., str]
 
 
-def start(model: Path, *options: str, token: str = "t") -> subprocess.CompletedProcess[str]:
-    """Run an engine that must not start."""
-    return subprocess.run(
-        engine_command(model, *options),
+@pytest.fixture
+def refused(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Starts an engine that must not start, in this process; what it says of it is one sentence."""
+
+    def start(*options: str, model: Path = tiny_model, token: str = "t") -> str:
+        monkeypatch.setenv("HOUSESTYLE_ENGINE_TOKEN", token)
+        assert main(["--port", "0", "--model", str(model), *options]) == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.count("\n") == 1, said.err
+        return said.err
+
+    return start
+
+
+def test_the_process_says_one_sentence_and_ends(tiny_model: Path) -> None:
+    ended = subprocess.run(
+        engine_command(tiny_model),
         cwd=ROOT,
-        env=environment(token),
+        env=environment(token=""),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
 
 
-def one_sentence(ended: subprocess.CompletedProcess[str]) -> str:
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    assert ended.stderr.count("\n") == 1, ended.stderr
-    return ended.stderr
+def test_it_refuses_to_start_without_a_token(refused: Refused) -> None:
+    assert "HOUSESTYLE_ENGINE_TOKEN" in refused(token="")
 
 
-def test_it_refuses_to_start_without_a_token(tiny_model: Path) -> None:
-    assert "HOUSESTYLE_ENGINE_TOKEN" in one_sentence(start(tiny_model, token=""))
-
-
-def test_it_refuses_a_port_that_is_taken(tiny_model: Path) -> None:
+def test_it_refuses_a_port_that_is_taken(refused: Refused) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert f"Port {port}" in one_sentence(start(tiny_model, "--port", port))
+        assert f"Port {port}" in refused("--port", port)
 
 
-def test_it_refuses_a_context_longer_than_the_models(tiny_model: Path) -> None:
-    assert "--max-model-len" in one_sentence(start(tiny_model, "--max-model-len", "99999999"))
+def test_it_refuses_a_context_longer_than_the_models(refused: Refused) -> None:
+    assert "--max-model-len" in refused("--max-model-len", "99999999")
+
+
+def test_it_refuses_to_remember_less_than_one_request_may_need(refused: Refused) -> None:
+    assert "--kv-cache-memory" in refused("--kv-cache-memory", "64KiB")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--kv-cache-memory", "much"),
+        ("--max-waiting", "0"),
+        ("--weights", "int3"),
+        ("--kv-cache-memory", "1GiB", "--kv-cache-tokens", "4096"),
+    ],
+)
+def test_it_refuses_options_that_mean_nothing(
+    tiny_model: Path, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--model", str(tiny_model), *options])
+    assert options[0] in capsys.readouterr().err
+
+
+def test_it_says_what_it_chose(narrow_engine: RunningEngine) -> None:
+    assert narrow_engine.process.stdout is not None
+    said = narrow_engine.process.stdout.readline()
+    assert "2,048 tokens" in said
+    assert "answered at once: up to 1; that wait for it: up to 2." in said
 
 
 @pytest.mark.parametrize(
@@ -62,23 +102,23 @@ def test_it_refuses_a_context_longer_than_the_models(tiny_model: Path) -> None:
     ],
 )
 def test_it_refuses_a_model_that_is_absent_damaged_or_of_another_kind(
-    tiny_model: Path, tmp_path: Path, name: str, content: str | None
+    tiny_model: Path, tmp_path: Path, refused: Refused, name: str, content: str | None
 ) -> None:
     model = shutil.copytree(tiny_model, tmp_path / "model")
     (model / name).unlink()
     if content is not None:
         (model / name).write_text(content)
-    said = one_sentence(start(model))
+    said = refused(model=model)
     assert "prepare" in said or "another base" in said
 
 
 def test_it_refuses_a_model_whose_weights_do_not_fit_its_configuration(
-    tiny_model: Path, tmp_path: Path
+    tiny_model: Path, tmp_path: Path, refused: Refused
 ) -> None:
     model = shutil.copytree(tiny_model, tmp_path / "model")
     values = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**values, "num_hidden_layers": 99}))
-    assert "prepare it again" in one_sentence(start(model))
+    assert "prepare it again" in refused(model=model)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

@@ -80,8 +80,8 @@ def _serve(options: argparse.Namespace) -> int:
     host, port = listening.getsockname()[:2]
     print(
         f"Engine ready at http://{host}:{port} (model {BASE_NAME}, context {engine.context} tokens).\n"
-        f"{sentence(engine.kv_budget)}; {options.max_num_seqs} requests are answered at once, and up to "
-        f"{options.max_waiting} wait.",
+        f"{sentence(engine.kv_budget)}. Requests that are answered at once: up to {options.max_num_seqs}; "
+        f"that wait for it: up to {options.max_waiting}.",
         flush=True,
     )
     server.run(sockets=[listening])

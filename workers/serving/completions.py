@@ -84,7 +84,14 @@ async def _answer(
         top_p=1.0 if body.top_p is None else body.top_p,
         seed=body.seed,
     )
-    answer = engine.generate(body.model, prompt, limit=body.limit, sampler=sampler, stops=body.stop)
+    answer = engine.generate(
+        body.model,
+        prompt,
+        limit=body.limit,
+        sampler=sampler,
+        stops=body.stop,
+        cache_salt=body.cache_salt or "",
+    )
     head = {"id": shape.prefix + uuid.uuid4().hex, "created": int(time.time()), "model": body.model}
     if body.stream:
         events = _events(answer, {**head, "object": shape.piece}, shape, body.include_usage)

@@ -16,6 +16,7 @@ from workers.serving.kv_cache import KVStore
 from workers.serving.kv_pool import KVPool
 from workers.serving.llama import Llama
 from workers.serving.passing_thread import in_passing_thread
+from workers.serving.prefix_cache import scope_of
 from workers.serving.probe import Probe
 from workers.serving.sampler import Sampler
 from workers.serving.scheduler import Scheduler
@@ -92,11 +93,20 @@ class Engine:
             raise model_not_found(name)
 
     def generate(
-        self, model: str, prompt: list[int], *, limit: int | None, sampler: Sampler, stops: list[str]
+        self,
+        model: str,
+        prompt: list[int],
+        *,
+        limit: int | None,
+        sampler: Sampler,
+        stops: list[str],
+        cache_salt: str = "",
     ) -> Answer:
         """Start answering `prompt`; `limit` new tokens at most, None for what the context holds.
 
-        Raises EngineError: 404 for an unknown model, 400 for a prompt that does not fit.
+        Requests of one `cache_salt` are one firm's: they take turns with other firms', and share prefixes.
+
+        Raises EngineError: 404 for an unknown model, 400 for a prompt that does not fit, 429 when busy.
         """
         max_tokens = self._room(prompt, limit)
         adapter = None if model == BASE_NAME else self.adapters.acquire(model)
@@ -111,6 +121,8 @@ class Engine:
             adapter=adapter,
             report=answer.post,
             ended=lambda: self.adapters.release(adapter) if adapter else None,
+            tenant=cache_salt,
+            scope=scope_of(cache_salt, adapter.load_id if adapter else BASE_NAME),
         )
         self.scheduler.submit(answer.sequence)
         return answer

@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from workers.serving.adapter_bank import AdapterBank
 from workers.serving.sequence import Sequence
 
 Outcome = Literal["completed", "cancelled", "failed", "refused"]
@@ -93,6 +94,19 @@ class Metrics:
 
     def _histogram(self, name: str, about: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(_PREFIX + name, about, buckets=buckets, registry=self._registry)
+
+
+def watch_bank(metrics: Metrics, bank: AdapterBank) -> None:
+    """Tell the adapter bank's counts too."""
+    metrics.watch("adapters", "Adapters that answer.", lambda: len(bank.names()))
+    metrics.watch("adapters_resident", "Of these, adapters in memory.", lambda: bank.resident)
+    metrics.watch("adapter_bytes", "Memory that adapters have.", lambda: bank.bytes)
+    for name, about, value in (
+        ("adapter_hits", "Requests whose adapter was in memory.", lambda: bank.hits),
+        ("adapter_misses", "Requests whose adapter was read from disk first.", lambda: bank.misses),
+        ("adapter_evictions", "Adapters that made room for others.", lambda: bank.evictions),
+    ):
+        metrics.watch(name, about, value, counts_up=True)
 
 
 class _Watched(Collector):

@@ -10,6 +10,16 @@ from collections.abc import Sequence
 from workers.serving.kv_cache import BLOCK
 
 
+def scope_of(salt: str, load_id: str) -> bytes:
+    """Whose prefixes a request may share: those of one firm's salt on one load of one adapter.
+
+    Empty, for none, where the request has no salt: whom it comes from is not known then.
+    """
+    if not salt:
+        return b""
+    return hashlib.sha256(hashlib.sha256(salt.encode()).digest() + load_id.encode()).digest()
+
+
 def block_keys(scope: bytes, tokens: Sequence[int]) -> list[bytes]:
     """A key for every whole block of `tokens`: SHA-256 over the key before it and the block's own tokens.
 

@@ -63,7 +63,7 @@ class _Generation(_Strict):
     stream_options: StreamOptions | None = None
     n: int | None = None
     user: str | None = None  # for the caller's own records; nothing here depends on it
-    cache_salt: str | None = None  # vLLM's guard of its shared prefix cache; there is none here
+    cache_salt: str | None = None  # whose request it is: prefixes are shared under one salt only
 
     @field_validator("stop", mode="before")
     @classmethod

@@ -20,6 +20,7 @@ from workers.serving import completions
 from workers.serving.completions import read_body
 from workers.serving.engine import BASE_NAME, Engine
 from workers.serving.errors import EngineError
+from workers.serving.metrics import CONTENT_TYPE, watch_bank
 from workers.serving.protocol import LoadAdapter, TokenizeRequest, UnloadAdapter, parse
 
 
@@ -29,6 +30,7 @@ def create_app(engine: Engine, token: str) -> Starlette:
         routes=[
             Route("/health", health),
             Route("/load", load),
+            Route("/metrics", metrics),
             Route("/v1/models", models),
             Route("/v1/chat/completions", completions.chat, methods=["POST"]),
             Route("/v1/completions", completions.complete, methods=["POST"]),
@@ -41,6 +43,7 @@ def create_app(engine: Engine, token: str) -> Starlette:
     )
     app.state.engine = engine
     app.state.started = int(time.time())
+    watch_bank(engine.scheduler.metrics, engine.adapters)
     return app
 
 
@@ -54,6 +57,13 @@ async def load(request: Request) -> Response:
     """How many requests wait or run, as vLLM's /load tells it."""
     engine: Engine = request.app.state.engine
     return JSONResponse({"server_load": engine.scheduler.load})
+
+
+async def metrics(request: Request) -> Response:
+    """The engine's numbers for Prometheus, behind the token as they name adapters."""
+    engine: Engine = request.app.state.engine
+    text = await asyncio.to_thread(engine.scheduler.metrics.text)
+    return Response(text, media_type=CONTENT_TYPE)
 
 
 async def models(request: Request) -> Response:
@@ -91,6 +101,7 @@ async def unload_adapter(request: Request) -> Response:
     engine: Engine = request.app.state.engine
     body = parse(UnloadAdapter, await read_body(request))
     await run_in_threadpool(engine.adapters.unload, body.lora_name)  # may wait: not among the short jobs
+    engine.scheduler.metrics.forget(body.lora_name)
     return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' removed successfully.")
 
 
@@ -109,7 +120,8 @@ def _card(engine: Engine, name: str, created: int, parent: str | None) -> dict[s
 async def _refuse(request: Request, error: Exception) -> Response:
     if not isinstance(error, EngineError):
         raise error
-    return JSONResponse(error.body(), status_code=error.status)
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
+    return JSONResponse(error.body(), status_code=error.status, headers=headers)
 
 
 async def _refuse_http(request: Request, error: Exception) -> Response:
