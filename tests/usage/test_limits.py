@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 import uuid
-from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
@@ -21,13 +20,15 @@ from webapp.usage.limits import LimitsAway, RateLimited, Ticket
 
 pytestmark = pytest.mark.xdist_group("web")
 
-THREADS, EACH = 8, 5
+THREADS = 40
 
 
 @pytest.fixture(autouse=True)
 def nothing_before(monkeypatch: pytest.MonkeyPatch, own_redis: Valkey) -> None:
     """As for a firm without usage; what the database says is asked in test_rebuilding."""
     knows(monkeypatch, Known())
+    monkeypatch.setattr(limits, "GONE_SECONDS", 0)
+    monkeypatch.setattr(limits, "_gone_until", 0)
 
 
 def knows(monkeypatch: pytest.MonkeyPatch, known: Known) -> list[uuid.UUID | None]:
@@ -38,14 +39,7 @@ def knows(monkeypatch: pytest.MonkeyPatch, known: Known) -> list[uuid.UUID | Non
         asked.append(key_id)
         return known
 
-    def straight(work: Callable[..., Known]) -> Callable[..., Coroutine[Any, Any, Known]]:
-        async def working(*args: Any, **kwargs: Any) -> Known:
-            return work(*args, **kwargs)
-
-        return working
-
     monkeypatch.setattr(selectors, "known", answer)
-    monkeypatch.setattr(limits, "in_database", straight)
     return asked
 
 
@@ -60,13 +54,13 @@ def ticket(
 
 def let_in(one: Ticket) -> dict[str, str] | RateLimited:
     try:
-        return asyncio.run(limits.reserve(one)).headers
+        return limits.reserve(one).headers
     except RateLimited as error:
         return error
 
 
 def settle(one: Ticket, tokens: int) -> None:
-    asyncio.run(limits.settle(one, tokens))
+    limits.settle(one, tokens)
 
 
 def refused(one: Ticket) -> RateLimited:
@@ -96,19 +90,13 @@ def granted(one: Ticket) -> dict[str, str]:
 def test_of_forty_at_once_exactly_ten_are_let_in(firm: Allowance, key: Allowance) -> None:
     barrier = Barrier(THREADS)
 
-    def a_process(_: int) -> list[bool]:
-        async def all_at_once() -> list[bool]:
-            tickets = [ticket(firm, key, tokens=10) for _ in range(EACH)]
-            found = await asyncio.gather(*map(limits.reserve, tickets), return_exceptions=True)
-            assert all(isinstance(one, limits.Standing | RateLimited) for one in found), found
-            return [isinstance(one, limits.Standing) for one in found]
-
+    def ask(_: int) -> bool:
+        one = ticket(firm, key, tokens=10)
         barrier.wait()
-        return asyncio.run(all_at_once())
+        return isinstance(let_in(one), dict)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        let = [one for many in pool.map(a_process, range(THREADS)) for one in many]
-    assert (len(let), sum(let)) == (THREADS * EACH, 10)
+        assert sum(pool.map(ask, range(THREADS))) == 10
 
 
 def test_what_one_limit_refuses_uses_up_no_other() -> None:
@@ -130,15 +118,8 @@ def test_a_window_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     error = refused(ticket(key=own, tokens=5))
     assert error.retry_after in (1, 2)
 
-    async def later() -> None:
-        while True:
-            try:
-                await limits.reserve(ticket(key=own, tokens=5))
-                return
-            except RateLimited:
-                await asyncio.sleep(0.1)
-
-    asyncio.run(later())
+    while isinstance(let_in(ticket(key=own, tokens=5)), RateLimited):
+        time.sleep(0.1)
 
 
 def test_tokens_are_reserved_and_then_counted_as_they_were() -> None:
@@ -171,16 +152,8 @@ def test_a_place_is_free_again_when_its_request_ends_or_its_process_is_dead(
     monkeypatch.setattr(limits, "LEASE_SECONDS", 0.2)
     second = ticket(key=own)
     granted(second)  # and its process dies: nobody renews or settles it
-
-    async def until_free() -> None:
-        while True:
-            try:
-                await limits.reserve(ticket(key=own))
-                return
-            except RateLimited:
-                await asyncio.sleep(0.05)
-
-    asyncio.run(until_free())
+    while isinstance(let_in(ticket(key=own)), RateLimited):
+        time.sleep(0.05)
 
 
 def test_a_place_is_kept_for_as_long_as_it_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +161,7 @@ def test_a_place_is_kept_for_as_long_as_it_is_renewed(monkeypatch: pytest.Monkey
     first = ticket(key=own)
     granted(first)
     monkeypatch.setattr(limits, "LEASE_SECONDS", 1000)
-    asyncio.run(limits.renew(first))
+    limits.renew(first)
     with redis.Redis.from_url(limits.settings.REDIS_URL) as client:
         ((_, until),) = client.zrange(limits.keys_of(FIRM, KEY, first.started_at)[2], 0, -1, withscores=True)
     assert until > timezone.now().timestamp() + 900

@@ -38,6 +38,7 @@ from webapp.usage.models import Source, request_id
 
 log = logging.getLogger(__name__)
 
+_leaving: set[asyncio.Future[None]] = set()  # the loop itself would not keep them
 SOURCES = {Route.CHAT: Source.CHAT, Route.COMPLETION: Source.COMPLETION}
 
 
@@ -60,8 +61,12 @@ class Opened:
 async def answer(request: HttpRequest, route: Route) -> HttpResponseBase:
     """The answer, whole or as a stream. Raises AppError; every row that was opened is closed."""
     began = time.monotonic()
-    opened = await in_database(_open)(request, route, began)
-    await opened.meter.let_in()
+    opening = asyncio.ensure_future(in_database(_open)(request, route, began))
+    try:
+        opened = await asyncio.shield(opening)
+    except asyncio.CancelledError:  # the client has left; the thread goes on, and its row must be closed
+        opening.add_done_callback(_give_up)
+        raise
     if opened.ask.stream:
         response: HttpResponseBase = await _stream(opened)
     else:
@@ -86,18 +91,23 @@ def _open(request: HttpRequest, route: Route, began: float) -> Opened:
     with tenant_scope(key.tenant_id, viewer=key.member_id):
         callers.know_member(key)
         try:
-            return _admit(request, route, key, started_at, began)
+            opened = _admit(request, route, key, started_at, began)
         except AppError as error:
             refused = error  # raised outside, where it does not take its own row back
-        request.usage_row = services.record_refused(  # type: ignore[attr-defined]
-            member=key.member,
-            key=key,
-            source=SOURCES[route],
-            started_at=started_at,
-            status=int(refused.status),
-            code=refused.code,
-        )
-    raise refused
+            request.usage_row = services.record_refused(  # type: ignore[attr-defined]
+                member=key.member,
+                key=key,
+                source=SOURCES[route],
+                started_at=started_at,
+                status=int(error.status),
+                code=error.code,
+            )
+        else:
+            refused = None
+    if refused is not None:
+        raise refused
+    opened.meter.let_in()  # now that its row is there for everybody to see
+    return opened
 
 
 def _admit(request: HttpRequest, route: Route, key: ApiKey, started_at: datetime, began: float) -> Opened:
@@ -132,6 +142,13 @@ def _admit(request: HttpRequest, route: Route, key: ApiKey, started_at: datetime
     )
     copy = shadow.start(route, ask.body, resolved.shadow, key.tenant_id)
     return Opened(route, ask, resolved, meter, copy)
+
+
+def _give_up(opening: asyncio.Future[Opened]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        leaving = asyncio.ensure_future(opening.result().meter.left())
+        _leaving.add(leaving)
+        leaving.add_done_callback(_leaving.discard)
 
 
 async def _whole(opened: Opened) -> Event:

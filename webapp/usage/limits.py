@@ -8,9 +8,9 @@ before its counts have been rebuilt from there. While Redis is away, nothing is 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,15 +18,12 @@ from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import redis
-import redis.asyncio
 from django.conf import settings
-from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from webapp.core.asynchronous import in_database
 from webapp.core.errors import AppError, Unavailable
 from webapp.usage import selectors
 from webapp.usage.allowances import Allowance, Known
@@ -37,8 +34,8 @@ SCRIPT = (Path(__file__).parent / "limits.lua").read_text()
 WINDOW_SECONDS = 60
 # A request whose process is gone frees its place after so long; one under way is renewed well before.
 LEASE_SECONDS = 60
-PATIENCE_SECONDS = 2  # for one answer of Redis, which gives them in less than a millisecond
-CONNECTIONS = 64  # of one web process, whose calls take turns
+PATIENCE_SECONDS = 1.5  # for one answer of Redis, which gives them in less than a millisecond
+GONE_SECONDS = 0.5
 RETRY_AFTER = 5  # seconds, while Redis is away
 REBUILDS = 4  # of two subjects, each of which may be lost once more meanwhile
 
@@ -98,17 +95,17 @@ class Standing:
     headers: dict[str, str]
 
 
-async def reserve(ticket: Ticket) -> Standing:
+def reserve(ticket: Ticket) -> Standing:
     """Let the request in, or raise RateLimited, or LimitsAway while Redis is away and a limit is set."""
     limited = ticket.limited
     if not limited:
         return Standing({})
     try:
         for _ in range(REBUILDS):
-            answer = await _call("reserve", ticket, [key for _, key, _ in limited], *_numbers(limited))
+            answer = _call("reserve", ticket, [key for _, key, _ in limited], *_numbers(limited))
             if answer[0] != "rebuild":
                 break
-            await _rebuild(ticket, limited[int(answer[1]) - 1][1])
+            _rebuild(ticket, limited[int(answer[1]) - 1][1])
     except redis.RedisError as error:
         log.warning("Redis is away, so limits cannot be checked: %s", type(error).__name__)
         if ticket.fails_closed:
@@ -121,19 +118,19 @@ async def reserve(ticket: Ticket) -> Standing:
     return Standing(_headers(limited, answer))
 
 
-async def settle(ticket: Ticket, tokens: int) -> None:
+def settle(ticket: Ticket, tokens: int) -> None:
     """The request has ended and used `tokens`; its row is closed already. Never raises: what Redis does not
     hear now, it is told later (`webapp.usage.upkeep`)."""
     try:
-        await _call("settle", ticket, _subjects(ticket), tokens=tokens)
+        _call("settle", ticket, _subjects(ticket), tokens=tokens)
     except redis.RedisError as error:
         log.warning("Redis is away, so a request's end is told later: %s", type(error).__name__)
 
 
-async def renew(ticket: Ticket) -> None:
+def renew(ticket: Ticket) -> None:
     """The request is still under way. Never raises."""
     try:
-        await _call("renew", ticket, [key for _, key, _ in ticket.limited])
+        _call("renew", ticket, [key for _, key, _ in ticket.limited])
     except redis.RedisError as error:
         log.warning("Redis is away, so a place cannot be kept: %s", type(error).__name__)
 
@@ -143,23 +140,20 @@ def _subjects(ticket: Ticket) -> list[uuid.UUID | None]:
     return [None, ticket.key_id] if ticket.key_id else [None]
 
 
-async def _call(
+def _call(
     name: str, ticket: Ticket, subjects: Sequence[uuid.UUID | None], *more: Any, tokens: int | None = None
 ) -> list[Any]:
     keys = [key for one in subjects for key in keys_of(ticket.tenant_id, one, ticket.started_at)]
     keys.append(done_key(ticket.tenant_id, ticket.id))
     used = ticket.tokens if tokens is None else tokens
     arguments = [name, ticket.id.hex, used, WINDOW_SECONDS, LEASE_SECONDS, *more]
-    found: list[Any] = await _script()(keys=keys, args=arguments)
-    return found
+    return _run(keys, arguments)
 
 
-async def _rebuild(ticket: Ticket, key_id: uuid.UUID | None) -> None:
-    known = await in_database(selectors.known)(
-        ticket.tenant_id, key_id, ticket.started_at, seconds=WINDOW_SECONDS
-    )
+def _rebuild(ticket: Ticket, key_id: uuid.UUID | None) -> None:
+    known = selectors.known(ticket.tenant_id, key_id, ticket.started_at, seconds=WINDOW_SECONDS)
     keys, arguments = rebuild_arguments(ticket.tenant_id, key_id, ticket.started_at, known)
-    await _script()(keys=keys, args=arguments)
+    _run(keys, arguments)
 
 
 def rebuild_arguments(
@@ -249,26 +243,35 @@ def _window_headers(kind: str, limit: int | None, left: int, reset: float) -> di
     }
 
 
-_scripts: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[str, Any]] = WeakKeyDictionary()
+_clients: dict[str, Any] = {}
+_gone_until = 0.0
+
+
+def _run(keys: list[str], arguments: list[Any]) -> list[Any]:
+    """Raises RedisError. Once Redis did not answer it is not asked for a moment: waiting for it takes the
+    threads that other requests need."""
+    global _gone_until
+    if time.monotonic() < _gone_until:
+        raise redis.ConnectionError("Redis was away a moment ago.")
+    try:
+        found: list[Any] = _script()(keys=keys, args=arguments)
+    except (redis.ConnectionError, redis.TimeoutError):
+        _gone_until = time.monotonic() + GONE_SECONDS
+        raise
+    return found
 
 
 def _script() -> Any:
-    """The script for the running event loop: connections cannot be shared between loops."""
-    loop = asyncio.get_running_loop()
-    url, script = _scripts.get(loop, ("", None))
-    if url != settings.REDIS_URL:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            settings.REDIS_URL,
+    url = settings.REDIS_URL
+    if url not in _clients:
+        client = redis.Redis.from_url(
+            url,
             decode_responses=True,
-            max_connections=CONNECTIONS,
-            timeout=5 * PATIENCE_SECONDS,  # for a connection to be free
             socket_timeout=PATIENCE_SECONDS,
             socket_connect_timeout=PATIENCE_SECONDS,
             # A connection that broke while idle is made anew once. The script may then run twice, which
             # changes nothing: it knows every request by its id.
             retry=Retry(NoBackoff(), 1),
         )
-        client = redis.asyncio.Redis(connection_pool=pool)
-        script = client.register_script(SCRIPT)
-        _scripts[loop] = (settings.REDIS_URL, script)
-    return script
+        _clients[url] = client.register_script(SCRIPT)
+    return _clients[url]

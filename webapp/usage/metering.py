@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from django.db import DatabaseError
 from django.utils import timezone
 
 from webapp.core.asynchronous import in_database
@@ -18,6 +20,8 @@ from webapp.usage import limits, services, texts
 from webapp.usage.limits import Standing, Ticket
 from webapp.usage.models import Ending
 from webapp.usage.services import End
+
+log = logging.getLogger(__name__)
 
 CLIENT_LEFT = 499  # nginx's number for it: HTTP has none
 KEEP_SECONDS = 20.0
@@ -46,21 +50,18 @@ class Meter:
     _answers: dict[int, list[str]] = field(default_factory=dict)
     _closing: asyncio.Task[None] | None = None
 
-    async def let_in(self) -> None:
-        """Raises RateLimited, LimitsAway; the request's row is closed then."""
+    def let_in(self) -> None:
+        """In a thread, once its row is there to be seen. Raises RateLimited, LimitsAway, its row closed."""
         try:
-            self.standing = await limits.reserve(self.ticket)
+            self.standing = limits.reserve(self.ticket)
         except AppError as error:
-            await self.end(error=error, let_in=False)
+            self._end_with(self._end_of(error, let_in=False))
             raise
-        except asyncio.CancelledError:
-            await self.left()
-            raise
-        _keeper().keep(self)
 
     def begin(self) -> None:
         """The engine is being asked: from now on a client that leaves has used tokens."""
         self._begun = True
+        _keeper().keep(self)
 
     def chunk(self, chunk: Mapping[str, Any]) -> None:
         """A part of a stream."""
@@ -85,24 +86,22 @@ class Meter:
                 self._answers[choice.get("index", 0)] = [_text(choice)]
 
     async def answered(self) -> None:
-        await self._close(200, Ending.ANSWERED)
+        await self._close(self._end(200, Ending.ANSWERED))
 
     async def left(self) -> None:
         """The client hung up, or the request was given up. One that has every word missed nothing."""
         if self._finished >= self.answers:
             await self.answered()
         else:
-            await self._close(CLIENT_LEFT, Ending.LEFT)
+            await self._close(self._end(CLIENT_LEFT, Ending.LEFT))
 
-    async def end(self, *, error: AppError, let_in: bool = True) -> None:
+    async def end(self, *, error: AppError) -> None:
         """It ended with an error."""
-        status = int(error.status)
-        ending = Ending.REFUSED if status < 500 else Ending.FAILED
-        await self._close(status, ending, error.code, let_in=let_in)
+        await self._close(self._end_of(error))
 
     async def broke(self) -> None:
         """It ended with a fault of ours."""
-        await self._close(500, Ending.FAILED, "server_error")
+        await self._close(self._end(500, Ending.FAILED, "server_error"))
 
     @property
     def is_open(self) -> bool:
@@ -123,16 +122,19 @@ class Meter:
             return self.prompt_tokens, self._tokens_out, False
         return 0, 0, ending is Ending.LEFT
 
-    async def _close(self, status: int, ending: Ending, error: str = "", *, let_in: bool = True) -> None:
+    async def _close(self, end: End) -> None:
         """Once, and to its end even when who waits for it is cancelled."""
         if self._closing is None:
-            self._closing = asyncio.ensure_future(self._record(status, ending, error, let_in))
+            self._closing = asyncio.ensure_future(in_database(self._end_with)(end))
         await asyncio.shield(self._closing)
 
-    async def _record(self, status: int, ending: Ending, error: str, let_in: bool) -> None:
+    def _end_of(self, error: AppError, *, let_in: bool = True) -> End:
+        status = int(error.status)
+        return self._end(status, Ending.REFUSED if status < 500 else Ending.FAILED, error.code, let_in=let_in)
+
+    def _end(self, status: int, ending: Ending, error: str = "", *, let_in: bool = True) -> End:
         tokens_in, tokens_out, unknown = self._tokens(ending, let_in)
-        ended = time.monotonic()
-        end = End(
+        return End(
             status=status,
             ending=ending,
             error=error,
@@ -141,11 +143,19 @@ class Meter:
             unknown=unknown,
             let_in=let_in,
             ttft_ms=None if self._first_at is None else round((self._first_at - self.began) * 1000),
-            duration_ms=round((ended - self.began) * 1000),
+            duration_ms=round((time.monotonic() - self.began) * 1000),
         )
-        await in_database(_close_with_text)(self, end)
-        used = self.ticket.tokens if unknown else tokens_in + tokens_out
-        await limits.settle(self.ticket, used)
+
+    def _end_with(self, end: End) -> None:
+        """Write it down, then tell Redis; in a thread."""
+        ticket = self.ticket
+        kept = self.kept_text()
+        if kept is None or self.text_days is None:
+            services.close_row(tenant_id=ticket.tenant_id, row_id=ticket.id, end=end)
+        else:
+            until = timezone.now() + timedelta(days=self.text_days)
+            texts.close_with(tenant_id=ticket.tenant_id, row_id=ticket.id, end=end, kept=kept, until=until)
+        limits.settle(ticket, ticket.tokens if end.unknown else end.tokens_in + end.tokens_out)
 
     def kept_text(self) -> dict[str, Any] | None:
         """What is kept of the request; None where the firm's setting wants nothing kept."""
@@ -153,16 +163,6 @@ class Meter:
             return None
         answers = {str(index): "".join(parts) for index, parts in sorted(self._answers.items())}
         return {"asked": dict(self.asked), "answers": answers}
-
-
-def _close_with_text(meter: Meter, end: End) -> None:
-    ticket = meter.ticket
-    kept = meter.kept_text()
-    if kept is None or meter.text_days is None:
-        services.close_row(tenant_id=ticket.tenant_id, row_id=ticket.id, end=end)
-    else:
-        until = timezone.now() + timedelta(days=meter.text_days)
-        texts.close_with(tenant_id=ticket.tenant_id, row_id=ticket.id, end=end, kept=kept, until=until)
 
 
 def _text(choice: Mapping[str, Any]) -> str:
@@ -194,15 +194,18 @@ class Keeper:
                 return
             now = time.monotonic()
             old = [meter for meter in under_way if now - meter.began >= KEEP_SECONDS / 2]
-            await _renew([meter.ticket for meter in old])
+            try:
+                await in_database(_renew)([meter.ticket for meter in old])
+            except DatabaseError as error:
+                log.warning("Requests under way could not be renewed: %s", type(error).__name__)
 
 
-async def _renew(tickets: list[Ticket]) -> None:
-    jobs: list[Coroutine[Any, Any, None]] = [limits.renew(ticket) for ticket in tickets]
+def _renew(tickets: list[Ticket]) -> None:
+    """In a thread. What fails is tried again in its turn."""
+    for ticket in tickets:
+        limits.renew(ticket)
     for tenant_id in {ticket.tenant_id for ticket in tickets}:
-        ids = [ticket.id for ticket in tickets if ticket.tenant_id == tenant_id]
-        jobs.append(in_database(services.renew_rows)(tenant_id, ids))
-    await asyncio.gather(*jobs, return_exceptions=True)  # one that fails is tried again in its turn
+        services.renew_rows(tenant_id, [ticket.id for ticket in tickets if ticket.tenant_id == tenant_id])
 
 
 _keepers: WeakKeyDictionary[asyncio.AbstractEventLoop, Keeper] = WeakKeyDictionary()
