@@ -194,7 +194,7 @@ USAGE_DEFAULTS = {
     "monthly_tokens": int(os.environ.get("HOUSESTYLE_MONTHLY_TOKENS") or 0) or None,
 }
 # Threads, each with a connection of its own, in which a web process does the database work of completions.
-DATABASE_THREADS = int(os.environ.get("HOUSESTYLE_DATABASE_THREADS") or 8)
+DATABASE_THREADS = int(os.environ.get("HOUSESTYLE_DATABASE_THREADS") or 4)
 MAX_UPLOAD_BYTES = 50 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 200
