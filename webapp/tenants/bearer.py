@@ -5,7 +5,7 @@ from __future__ import annotations
 from webapp.core.errors import NotAllowed, NotFound
 from webapp.core.tenancy import tenant_scope
 from webapp.tenants import selectors, services
-from webapp.tenants.models import ApiKey, Membership, Scope
+from webapp.tenants.models import ApiKey, Scope
 
 # One sentence for every key that opens nothing: to an outsider an old key looks like one that never was.
 WRONG_KEY = "This API key is not known here; check that it is whole and has not expired or been revoked."
@@ -53,8 +53,3 @@ def require_scope(key: ApiKey, scope: Scope) -> None:
     """Raises MissingScope."""
     if scope.value not in key.scopes:
         raise MissingScope(scope)
-
-
-def member_behind(secret: str) -> Membership | None:
-    key = key_behind(secret)
-    return key.member if key else None
