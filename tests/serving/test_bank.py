@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import pytest
 import torch
 
 from tests.serving.adapters import ABOUT, CONFIG, WEIGHTS, write_adapter
-from workers.serving import adapter_bank
 from workers.serving.adapter_bank import AdapterBank, LoadedAdapter
+from workers.serving.adapter_file import read_again
 from workers.serving.config import LlamaConfig
 from workers.serving.errors import EngineError
 from workers.serving.llama import Llama
@@ -226,14 +227,13 @@ def test_loading_one_holds_up_nobody_who_asks_for_another(
     bank.load("a", str(folders[0]))
     bank.register("b", str(folders[1]))
     reading, go_on = threading.Event(), threading.Event()
-    read_again = adapter_bank.read_again
 
     def slowly(*arguments: Any) -> Any:
         reading.set()
         assert go_on.wait(30)
         return read_again(*arguments)
 
-    monkeypatch.setattr(adapter_bank, "read_again", slowly)
+    monkeypatch.setattr("workers.serving.adapter_bank.read_again", slowly)
     with ThreadPoolExecutor(2) as pool:
         loading = [pool.submit(bank.acquire, "b") for _ in range(2)]  # read once, for both
         assert reading.wait(30)
@@ -353,7 +353,7 @@ def test_threads_that_ask_load_and_unload_always_get_what_they_name(
         choose = random.Random(seed)
         for turn in range(40):
             number = choose.randrange(8)
-            adapter = unless(404, lambda name=f"lo-{number}": bank.acquire(name))
+            adapter = unless(404, partial(bank.acquire, f"lo-{number}"))
             if adapter is None:  # another thread has unloaded it and not loaded it yet
                 continue
             try:

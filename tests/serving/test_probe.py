@@ -58,7 +58,7 @@ def make(tmp_path: Path, config: LlamaConfig) -> Callable[..., tuple[AdapterWeig
     return make
 
 
-SOUND = {
+SOUND: dict[str, dict[str, Any]] = {
     "all linear layers": {"rank": 16},
     "some layers": {"rank": 4, "targets": ["q_proj", "down_proj"]},
     "the highest rank": {"rank": 64, "targets": ["v_proj", "o_proj", "up_proj"]},

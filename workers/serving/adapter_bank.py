@@ -237,8 +237,8 @@ class AdapterBank:
 
     def _place(self, entry: Entry, read: Callable[[], AdapterWeights], deadline: float) -> None:
         """Bring an entry into memory, fixed there. Nobody else may have it yet."""
-        self._memory.hold(entry, deadline)
         try:
+            self._memory.hold(entry, deadline)
             placed = self._work(lambda: self._write(entry, read()))
         except BaseException:
             with self._changed:

@@ -86,15 +86,9 @@ class AdapterMemory:
             for one, start in room.move:
                 self._holding[one].busy = one.fixed = True
                 one.start = start
-            # All of the stretch, as long as some of it is still where others were.
-            entry.range = Range(room.start, room.end - room.start)
+            entry.range = Range(room.start, entry.size)
             self._holding[entry.range] = entry
-        try:
-            self._move(moving)
-        finally:
-            with self._changed:
-                entry.range.size = entry.size
-                self._changed.notify_all()
+        self._move(moving)
 
     def pin(self, entry: Entry) -> None:
         """Keep an entry where it is until `unpin`."""
@@ -132,6 +126,7 @@ class AdapterMemory:
                         entry.range.fixed = False
                     else:
                         self.drop(entry)
+                self._changed.notify_all()
 
 
 def busy() -> EngineError:

@@ -32,10 +32,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Room:
-    """How the next range comes to be: evict, then move in this order, then [start, end) is free."""
+    """How the next range, from `start` on, comes to be: evict, then move in this order. All that is moved
+    stood before its end, and stands before its start then: nobody else can be given the old places meanwhile.
+    """
 
     start: int
-    end: int
     evict: list[Range] = field(default_factory=list)
     move: list[tuple[Range, int]] = field(default_factory=list)  # each to where it begins then
 
@@ -50,7 +51,7 @@ def find_room(total: int, taken: Collection[Range], size: int) -> Room | None:
     ordered = sorted(taken, key=lambda one: one.start)
     for start, end in _gaps(0, total, ordered):
         if end - start >= size:
-            return Room(start, start + size)
+            return Room(start)
     rooms = [
         _room_between(start, end, [one for one in ordered if start <= one.start < end], size)
         for start, end in _gaps(0, total, [one for one in ordered if one.fixed])
@@ -100,7 +101,7 @@ def _cheapest_move(start: int, end: int, kept: list[Range], evict: list[Range], 
         if one.start != to:
             move.append((one, to))
         to += one.size
-    return Room(to, gaps[best[2]][1], evict, move)
+    return Room(to, evict, move)
 
 
 def move(arena: Tensor, placed: PlacedAdapter, start: int) -> PlacedAdapter:

@@ -80,8 +80,8 @@ class Probe:
         store = KVStore(self._model.config, 2)
         base = Segment(self._tokens, KVCache(store, [0]), None, _ASKED)
         adapted = Segment(self._tokens, KVCache(store, [1]), placed, _ASKED)
-        without, with_it = self._model.forward([base, adapted], layers).split(_ASKED)
-        return without, with_it - without
+        logits = self._model.forward([base, adapted], layers)
+        return logits[:_ASKED], logits[_ASKED:] - logits[:_ASKED]
 
 
 class _Update:
