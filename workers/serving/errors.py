@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -25,6 +26,15 @@ class EngineError(Exception):
 
     def body(self) -> dict[str, Any]:
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A request ended without an answer; one sentence for the caller. `param` names the field at fault,
+    where it is the request's own."""
+
+    message: str
+    param: str | None = None
 
 
 class StartError(Exception):

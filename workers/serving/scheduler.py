@@ -9,23 +9,22 @@ from collections.abc import Callable
 
 import torch
 
-from workers.serving.errors import EngineError
+from workers.serving.errors import EngineError, Failed
 from workers.serving.fair_queue import FairQueue
 from workers.serving.kv_pool import KVPool
 from workers.serving.llama import Llama
 from workers.serving.metrics import Metrics, Outcome
-from workers.serving.sampler import choose
-from workers.serving.sequence import Failed, Sequence
+from workers.serving.sampler import OVERFLOWED, Chosen, choose
+from workers.serving.sequence import Sequence
 from workers.serving.step_plan import plan
 from workers.serving.steps import Segment
 
 logger = logging.getLogger(__name__)
 
-_FAILED = (
+_FAILED = Failed(
     "The engine could not work on this request: send it again, and tell your operator if it happens twice."
 )
-_NO_NUMBERS = "The model's numbers overflowed on this request: the adapter is unusable, so train it again."
-_STOPPED = "The engine is stopping: send the request again in a moment."
+_STOPPED = Failed("The engine is stopping: send the request again in a moment.")
 _CHOSEN = 2  # what a chosen token costs a tenant, where one of a prompt costs 1 (Sheng et al. 2024)
 
 
@@ -198,27 +197,37 @@ class Scheduler:
 
     def _advance(self, stepping: list[tuple[Sequence, Segment]], logits: torch.Tensor) -> None:
         """Count what was read, and give every sequence that read its last token the next one."""
-        for _, segment in stepping:
+        choosing: list[Sequence] = []
+        rows: list[int] = []
+        end = 0
+        for sequence, segment in stepping:
             segment.cache.length += len(segment.tokens)
-        choosing = [sequence for sequence, segment in stepping if segment.logits]
-        tokens = choose(logits, [sequence.sampler for sequence in choosing])
+            end += segment.logits
+            if sequence.prompt_logprobs and sequence.reading:
+                usable = sequence.read_prompt(logits[end - segment.logits : end])
+                if not usable:
+                    self._remove(sequence, OVERFLOWED)
+                    continue
+            if not sequence.pending():
+                choosing.append(sequence)
+                rows.append(end - 1)
+        chosen = choose(logits if len(rows) == len(logits) else logits[rows], choosing)
         with self._wake:
             for sequence in choosing:
                 self._waiting.charge(sequence.tenant, _CHOSEN)
-        for sequence, token in zip(choosing, tokens, strict=True):
-            if token is None:
-                self._remove(sequence, _NO_NUMBERS)
+        for sequence, one in zip(choosing, chosen, strict=True):
+            if isinstance(one, Failed):
+                self._remove(sequence, one)
             else:
-                self._take(sequence, token)
+                self._take(sequence, one)
 
-    def _take(self, sequence: Sequence, token: int) -> None:
+    def _take(self, sequence: Sequence, chosen: Chosen) -> None:
         """Give a sequence its next token, and let it go if that was the last."""
-        first = len(sequence.tokens) == sequence.prompt_length
-        if first and sequence.cache is not None:
+        if sequence.reading and sequence.cache is not None:
             self._pool.share(sequence.cache, scope=sequence.scope, tokens=sequence.tokens)
         self.metrics.chose(sequence)
         try:
-            complete = sequence.accept(token)
+            complete = sequence.accept(chosen)
         except Exception as error:
             self._fail(sequence, error)
             return
@@ -239,23 +248,23 @@ class Scheduler:
         _log(error)
         self._remove(sequence, _FAILED)
 
-    def _remove(self, sequence: Sequence, message: str | None = None) -> None:
+    def _remove(self, sequence: Sequence, failed: Failed | None = None) -> None:
         with self._wake:
             if sequence in self._running:
                 self._running.remove(sequence)
-        self._end(sequence, message)
+        self._end(sequence, failed)
 
-    def _end(self, sequence: Sequence, message: str | None = None) -> None:
-        """Free what the sequence held; with a message, report that it failed."""
+    def _end(self, sequence: Sequence, failed: Failed | None = None) -> None:
+        """Free what the sequence held; where it failed, report that."""
         cache, sequence.cache = sequence.cache, None
         if cache is not None:
             # What a failed sequence read is not trusted.
-            self._pool.release(cache, scope=b"" if message else sequence.scope, tokens=sequence.tokens)
-        outcome: Outcome = "failed" if message else "cancelled" if sequence.cancelled else "completed"
+            self._pool.release(cache, scope=b"" if failed else sequence.scope, tokens=sequence.tokens)
+        outcome: Outcome = "failed" if failed else "cancelled" if sequence.cancelled else "completed"
         self.metrics.ended(sequence, outcome)
         try:
-            if message is not None:
-                sequence.report(Failed(message))
+            if failed is not None:
+                sequence.report(failed)
         except Exception as error:
             _log(error)
         finally:
