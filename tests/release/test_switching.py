@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,11 +17,13 @@ from tests.live import Web, learned, live, own_words
 from webapp.adapters.models import AdapterVersion
 from webapp.core.tenancy import tenant_scope
 from webapp.serving import rollouts, services
+from webapp.serving.models import Rollout
+from webapp.serving.routing import what_is_open
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("web")]
 
 PROMPT = "Put the citations of this passage into our house style."
-STREAMS, TOKENS = 6, 400
+STREAMS, TOKENS = 6, 300
 Answer = tuple[str, str, str]
 
 
@@ -63,7 +66,10 @@ def roll_back(firm: Firm, first: AdapterVersion, second: AdapterVersion) -> None
     services.roll_back(member=firm.bob, to=second)
 
 
-@pytest.mark.parametrize("switch", [retire_first, promote, roll_back])
+SWITCHES = [retire_first, *(pytest.param(switch, marks=pytest.mark.slow) for switch in (promote, roll_back))]
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
 def test_streams_end_whole_from_the_version_that_began_them(
     web: Web, firm: Firm, styles: list[Path], switch: Callable[..., None]
 ) -> None:
@@ -94,3 +100,27 @@ def test_streams_end_whole_from_the_version_that_began_them(
     assert {(name, end) for _, name, end in answers} == {("briefs@1", "length")}
     assert {text for text, _, _ in answers} == {before}
     assert new == (after, "briefs@2", "length")
+
+
+def test_each_user_of_a_program_is_answered_by_one_side(web: Web, firm: Firm, styles: list[Path]) -> None:
+    live(firm, styles[0], by=firm.alice, approver=firm.bob)
+    second = learned(firm, styles[1], by=firm.alice, approver=firm.bob)
+    words = {
+        f"briefs@{number}": own_words(web.engine, style, PROMPT) for number, style in enumerate(styles, 1)
+    }
+    client = openai.OpenAI(base_url=web.openai_url, api_key=firm.key(firm.alice), max_retries=0)
+    with tenant_scope(firm.tenant.id):
+        trial = rollouts.send_share(member=firm.bob, version=second, share=50)
+        Rollout.objects.filter(id=trial.id).update(id=uuid.UUID(int=1))  # it splits alike in every run
+        now = what_is_open(firm.tenant.id)
+    sides = {str(at): str(now.choose(str(at)).version) for at in range(10)}
+    for user, version in [*sides.items()] * 2:
+        answer = client.chat.completions.create(
+            model="live",
+            messages=[{"role": "user", "content": PROMPT}],
+            max_tokens=12,
+            temperature=0,
+            user=user,
+        )
+        assert (answer.model, answer.choices[0].message.content) == (version, words[version]), user
+    assert set(sides.values()) == set(words), "both answer"

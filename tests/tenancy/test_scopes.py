@@ -18,6 +18,8 @@ WITHOUT_A_VIEWER = {
 
 # Outside of services.
 WHOLE_FIRM = {
+    "webapp/serving/selectors.py": "which versions engines must hold: asked by workers",
+    "webapp/serving/shadow.py": "what a copy came to is recorded, whoever asked",
     "webapp/tenants/matters.py": "a matter's number is one in the whole firm",
     "webapp/tenants/selectors.py": "which events of the log are to be hidden",
 }

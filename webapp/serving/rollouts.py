@@ -7,7 +7,6 @@ from django.db import transaction
 from webapp.adapters.models import AdapterVersion
 from webapp.audit import services as audit
 from webapp.core.errors import Conflict, Invalid
-from webapp.core.tenancy import firm_scope
 from webapp.serving import selectors, services
 from webapp.serving.models import Outcome, Rollout
 from webapp.tenants.models import Membership
@@ -41,8 +40,7 @@ def send_share(*, member: Membership, version: AdapterVersion, share: int, shado
     if trial is not None and trial.version_id == version.id:
         _change(member, trial, share, shadow, everything)
     else:
-        with firm_scope(member.tenant_id):  # another trial may be out of this member's sight
-            services.end_rollout(member, Outcome.REPLACED)
+        services.end_rollout(member, Outcome.REPLACED)
         trial = Rollout.objects.create(
             tenant_id=member.tenant_id,
             version=version,

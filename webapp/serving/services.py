@@ -69,8 +69,7 @@ def take_off(*, member: Membership) -> None:
     before = _end_live(member)
     if before is None:
         raise Conflict("Nothing is live.")
-    with firm_scope(member.tenant_id):
-        end_rollout(member, Outcome.WITHDRAWN)
+    end_rollout(member, Outcome.WITHDRAWN)
     audit.record(
         tenant_id=member.tenant_id,
         actor=member,
@@ -129,11 +128,12 @@ def check_can_answer(version: AdapterVersion) -> None:
 
 
 def end_rollout(member: Membership, outcome: Outcome) -> None:
-    """End the open trial, as far as the transaction sees it."""
+    """End the firm's open trial, if there is one, also where `member` cannot see it."""
     ended = {"ended_at": timezone.now(), "ended_by": member, "outcome": outcome}
     if outcome is Outcome.PROMOTED:
         ended |= {"share": 100, "shadow": False}
-    Rollout.objects.of(member.tenant_id).filter(ended_at=None).update(**ended)
+    with firm_scope(member.tenant_id):
+        Rollout.objects.of(member.tenant_id).filter(ended_at=None).update(**ended)
 
 
 def _put_live(member: Membership, version: AdapterVersion, *, action: str) -> Deployment:
