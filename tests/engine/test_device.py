@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from workers.engine import device
+from workers.host_memory import host_memory
 
 
 def test_it_prints_what_the_table_of_devices_keeps(
@@ -30,10 +31,10 @@ def test_without_a_base_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = device.host_memory()
+    whole = host_memory()
 
     def limited(path: Path, *_: str) -> str:
         return str(whole // 2) if path.name == "memory.max" else "max"
 
     monkeypatch.setattr(Path, "read_text", limited)
-    assert device.host_memory() == whole // 2
+    assert host_memory() == whole // 2

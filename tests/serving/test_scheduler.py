@@ -166,11 +166,20 @@ def no_parts(bench: Bench) -> Any:
 def test_twenty_waiting_requests_of_one_firm_do_not_hold_up_anothers_first(make_bench: MakeBench) -> None:
     bench = make_bench(max_running=1)  # so that they end in the order in which they were admitted
     ended: list[str] = []
+
+    def noting(one: Asked) -> None:
+        end, name = one.sequence.ended, one.sequence.tenant
+
+        def note() -> None:
+            ended.append(name)
+            end()
+
+        one.sequence.ended = note
+
     asked = [bench.ask(tenant="busy", max_tokens=2) for _ in range(20)]
     asked += [bench.ask(tenant="small", max_tokens=2) for _ in range(2)]
     for one in asked:
-        end = one.sequence.ended
-        one.sequence.ended = lambda name=one.sequence.tenant, end=end: (ended.append(name), end())  # type: ignore[misc]
+        noting(one)
     bench.scheduler.start()
     for one in asked:
         one.wait()

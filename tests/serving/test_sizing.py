@@ -45,7 +45,7 @@ def test_by_itself_it_takes_what_it_can_need_up_to_a_quarter(
     said = sentence(budget)
     if memory == 24 * GIB:
         assert budget.tokens == 32 * 8192
-        assert "32 requests" in said
+        assert "needed by 32 at once" in said
     else:
         assert budget.bytes > memory / 4 - GIB / 1024
         assert "a quarter of this machine's 256 MiB" in said

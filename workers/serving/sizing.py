@@ -49,7 +49,7 @@ def kv_budget(
         blocks, why = memory // (each * BLOCK), "as asked for"
     else:
         whole = host_memory()
-        blocks, why = sequences * least, f"all that {sequences} requests at once can need"
+        blocks, why = sequences * least, f"all that can be needed by {sequences} at once"
         if blocks > whole // _SHARE // (each * BLOCK):
             blocks, why = whole // _SHARE // (each * BLOCK), f"a quarter of this machine's {_gib(whole)}"
     if blocks < least:
