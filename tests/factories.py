@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from django.utils import timezone
 
 from tests.conftest import Firm
 from webapp.adapters import services as adapters
@@ -12,7 +15,7 @@ from webapp.adapters.models import AdapterVersion
 from webapp.core import storage
 from webapp.core.jobs import services as jobs
 from webapp.core.jobs.models import Job, JobKind, JobState
-from webapp.core.tenancy import tenant_scope
+from webapp.core.tenancy import firm_scope, tenant_scope
 from webapp.datasets import selectors as dataset_selectors
 from webapp.datasets import services as datasets
 from webapp.datasets.examples import NewExample
@@ -24,6 +27,9 @@ from webapp.documents.models import Document
 from webapp.tenants.models import Membership
 from webapp.training.models import TrainingRun
 from webapp.training.spec import TrainingSpec
+from webapp.usage import services as usage
+from webapp.usage import texts
+from webapp.usage.models import Ending, Source
 
 _serial = itertools.count(1)
 
@@ -150,3 +156,27 @@ def approved(
     with tenant_scope(firm.tenant.id):
         adapters.decide(member=approver, version=version, decision="approved")
     return version
+
+
+def used(firm: Firm, version: AdapterVersion) -> uuid.UUID:
+    """The id of a request that this version has answered, whose text is kept."""
+    with firm_scope(firm.tenant.id):
+        row_id = usage.open_row(
+            member=next(iter(firm.people.values())),
+            key=None,
+            version=version,
+            source=Source.PLAYGROUND,
+            started_at=timezone.now(),
+            reserved=20,
+        )
+    texts.close_with(
+        tenant_id=firm.tenant.id,
+        row_id=row_id,
+        end=usage.End(200, Ending.ANSWERED, tokens_in=7, tokens_out=5),
+        kept={
+            "asked": {"messages": [{"role": "user", "content": "See 539 US 306."}]},
+            "answers": {"0": "Seen."},
+        },
+        until=timezone.now() + timedelta(days=1),
+    )
+    return row_id

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # A part of a page of `serving`, which lies below `usage` and cannot ask it.
     path("adapters/versions/<uuid:version_id>/answered/", trials.trial, name="version-answered"),
     path("playground/", include("webapp.playground.urls")),
+    path("", include("webapp.usage.urls")),
     path("", include("webapp.gateway.key_urls")),
     path("v1/", include("webapp.gateway.urls")),
     path("api/v1/", include("webapp.api.urls")),

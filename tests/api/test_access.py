@@ -11,14 +11,15 @@ from django.utils import timezone
 
 from tests.api.conftest import Call, refusal
 from tests.conftest import Firm
-from tests.factories import approved, candidate, ready_document
+from tests.factories import approved, candidate, ready_document, used
 from webapp.core.tenancy import tenant_scope
 from webapp.tenants import services as tenants
 from webapp.tenants.models import ApiKey, Membership, User
 
 pytestmark = pytest.mark.django_db
 
-LISTS = ["matters", "documents", "datasets", "runs", "adapters", "versions", "approvals", "deployments"]
+LISTS = ["matters", "documents", "datasets", "runs", "adapters", "versions", "approvals", "usage"]
+LISTS += ["deployments"]
 
 
 @pytest.mark.parametrize("path", ["", *(f"{name}/" for name in LISTS), "deployments/current/", "schema/"])
@@ -92,7 +93,7 @@ def test_a_person_without_a_firm_is_told_so(client: Client, db: None) -> None:
 
 
 def test_lists_hold_the_own_firms_things_alone(call: Call, firm: Firm, other_firm: Firm) -> None:
-    approved(firm, by=firm.alice, approver=firm.bob)
+    used(firm, approved(firm, by=firm.alice, approver=firm.bob))
     for name in LISTS[:-1]:
         ours, theirs = (call(by, "GET", f"{name}/").json() for by in (firm.alice, other_firm.carol))
         assert set(ours) == {"count", "next", "previous", "results"}

@@ -36,6 +36,7 @@ def test_the_schema_describes_every_resource(schema: dict[str, Any]) -> None:
         "versions",
         "approvals",
         "deployments",
+        "usage",
         "rollouts",
     }
     assert "post" in schema["paths"]["/api/v1/versions/{id}/put-live/"]

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db import DataError, ProgrammingError, connection, transaction
 
 from tests.conftest import Firm
-from tests.factories import approved, ready_dataset, ready_document
+from tests.factories import approved, ready_dataset, ready_document, used
 from tests.tenancy.matters import into_matter, screen_off
 from webapp.adapters.models import Adapter, AdapterVersion
 from webapp.core.tenancy import TenantOwned, firm_scope, tenant_scope
@@ -38,6 +38,8 @@ WITHOUT_A_MATTER = {
     "ApiKey": "a way in, which acts as its member and is screened with them",
     "KeyAccess": "ids of adapters, whose names and weights their own tables screen",
     "Job": "ids and states; pages reach its sentence through the document, dataset or run it is for",
+    "Limit": "numbers of a firm or a key",
+    "TextLog": "a choice of the firm",
     "Event": "the chain must be whole to be checked; its page asks what its reader may be told",
 }
 SCREENED = [
@@ -90,6 +92,7 @@ def everything(firm: Firm) -> None:
         )
         key, _ = gateway.make_key(member=firm.bob, name="a program")
         KeyAdapter.objects.create(tenant=tenant, access=key.access, adapter=version.adapter)
+    used(firm, version)
     screen_off(firm, firm.alice)
 
 

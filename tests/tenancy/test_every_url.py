@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from tests.conftest import Firm
-from tests.factories import approved
+from tests.factories import approved, used
 from tests.tenancy.matters import into_matter, screen_off
 from webapp.core.tenancy import tenant_scope
 from webapp.documents import uploads
@@ -61,6 +61,7 @@ def ids(firm: Firm) -> Callable[[str], str]:
             "approvals": approval.id,
             "keys": key.id,
             "people": firm.alice.id,
+            "requests": used(firm, version),
         }
     # All of it belongs to one matter, which alice is screened off: test_every_screen visits the same URLs.
     matter = into_matter(firm)

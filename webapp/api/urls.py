@@ -10,6 +10,7 @@ from webapp.api.findings import FindingViewSet
 from webapp.api.matters import MatterViewSet
 from webapp.api.rollouts import RolloutViewSet
 from webapp.api.runs import RunViewSet
+from webapp.api.usage import UsageViewSet
 from webapp.api.views import Nowhere
 
 router = DefaultRouter(use_regex_path=False)
@@ -24,6 +25,7 @@ router.register("adapters", AdapterViewSet, basename="api-adapter")
 router.register("versions", VersionViewSet, basename="api-version")
 router.register("approvals", ApprovalViewSet, basename="api-approval")
 router.register("deployments", DeploymentViewSet, basename="api-deployment")
+router.register("usage", UsageViewSet, basename="api-usage")
 router.register("rollouts", RolloutViewSet, basename="api-rollout")
 
 urlpatterns = [

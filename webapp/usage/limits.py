@@ -135,6 +135,14 @@ def renew(ticket: Ticket) -> None:
         log.warning("Redis is away, so a place cannot be kept: %s", type(error).__name__)
 
 
+def are_checked() -> bool:
+    """Whether Redis answers: for the page that says so while it does not."""
+    try:
+        return bool(_script().registered_client.ping())
+    except redis.RedisError:
+        return False
+
+
 def _subjects(ticket: Ticket) -> list[uuid.UUID | None]:
     """All, since a limit may have been set while the request was under way."""
     return [None, ticket.key_id] if ticket.key_id else [None]

@@ -11,6 +11,8 @@ from django.db import connection
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
+from webapp.adapters import selectors as adapters
+from webapp.adapters.models import AdapterVersion
 from webapp.core import rows
 from webapp.core.errors import NotFound
 from webapp.core.tenancy import firm_scope
@@ -141,6 +143,16 @@ def keys(tenant_id: uuid.UUID) -> QuerySet[ApiKey]:
     return found
 
 
+def all_keys(tenant_id: uuid.UUID) -> QuerySet[ApiKey]:
+    """Revoked ones too: what they asked was asked."""
+    found: QuerySet[ApiKey] = ApiKey.objects.of(tenant_id)
+    return found
+
+
+def versions(tenant_id: uuid.UUID) -> QuerySet[AdapterVersion]:
+    return adapters.versions(tenant_id)
+
+
 def key(tenant_id: uuid.UUID, key_id: uuid.UUID) -> ApiKey:
     """The gate to a key whose limits are set. Raises NotFound."""
     found = keys(tenant_id).filter(id=key_id).first()
@@ -159,7 +171,16 @@ def requests(tenant_id: uuid.UUID) -> QuerySet[UsageRow]:
     return found
 
 
+def request(tenant_id: uuid.UUID, row_id: uuid.UUID) -> UsageRow:
+    """The gate to a request. Raises NotFound."""
+    found: UsageRow | None = requests(tenant_id).filter(id=row_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
 def hours(tenant_id: uuid.UUID) -> QuerySet[UsageHour]:
+    """The sums of each hour, key and version."""
     found: QuerySet[UsageHour] = UsageHour.objects.of(tenant_id)
     return found
 

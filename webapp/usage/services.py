@@ -22,7 +22,13 @@ from webapp.usage.models import Ending, Limit, Source, TextLog, UsageRow
 # A row that its process has not renewed for so long is a dead process's.
 ROW_LEASE = timedelta(minutes=3)
 MAX_DAYS = 365
-LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrent", "monthly_tokens")
+# Each limit and the most that it can be set to: what the database and Redis count exactly.
+LIMITS = {
+    "requests_per_minute": 2**31 - 1,
+    "tokens_per_minute": 2**31 - 1,
+    "concurrent": 100_000,
+    "monthly_tokens": 10**15,
+}
 
 _OPEN = """
 INSERT INTO usage_usagerow
@@ -159,7 +165,11 @@ def renew_rows(tenant_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> None:
 def set_limits(*, member: Membership, key: ApiKey | None, numbers: dict[str, int | None]) -> None:
     """Set all limits of the firm (`key` None) or of one of its keys; None is no limit of that kind."""
     require(member, Action.MANAGE)
-    wrong = {name: "Write a number above 0, or nothing." for name in LIMITS if numbers.get(name) == 0}
+    wrong = {
+        name: f"Write a number from 1 to {most:,}, or nothing."
+        for name, most in LIMITS.items()
+        if not 1 <= (numbers.get(name) or most) <= most or numbers.get(name) == 0
+    }
     if wrong:
         raise Invalid("These limits cannot be set.", fields=wrong)
     values = {name: numbers.get(name) for name in LIMITS}
