@@ -16,6 +16,7 @@ from workers.serving.errors import EngineError
 from workers.serving.kv_cache import BLOCK
 from workers.serving.llama import Llama
 from workers.serving.lora import PlacedAdapter
+from workers.serving.sampler import Sampler
 from workers.serving.sequence import Event
 from workers.serving.step_plan import plan
 from workers.serving.steps import Segment
@@ -137,6 +138,36 @@ def test_an_error_while_telling_the_answer_fails_that_request_only(bench: Bench)
     bench.scheduler.start()
     bench.ask(report=refuse, endless=True, max_tokens=10).wait()
     assert bench.ask().wait().finish_reason == "length"
+
+
+class Broken(Sampler):
+    def draw(self, logits: torch.Tensor) -> int:
+        raise RuntimeError("a mistake in one request's way of choosing")
+
+
+def test_an_error_in_choosing_fails_that_request_only(bench: Bench) -> None:
+    asked = [bench.make() for _ in range(3)]
+    asked[1].sequence.sampler = Broken(temperature=1.0)
+    for one in asked:
+        bench.scheduler.submit(one.sequence)
+    bench.scheduler.start()
+    assert [one.wait().failed for one in asked] == [False, True, False]
+    assert asked[0].text == asked[2].text != ""
+    assert bench.scheduler.healthy
+
+
+def test_an_error_in_telling_of_the_prompt_fails_that_request_only(bench: Bench) -> None:
+    def refuse(event: Event) -> None:
+        raise RuntimeError("the event loop is closed")
+
+    asked = [bench.make(report=refuse), bench.make()]
+    asked[0].sequence.prompt_logprobs = True
+    for one in asked:
+        bench.scheduler.submit(one.sequence)
+    bench.scheduler.start()
+    assert asked[0].wait().answer == []
+    assert asked[1].wait().finish_reason == "length"
+    assert bench.scheduler.healthy
 
 
 def test_numbers_that_overflow_fail_their_own_request_only(

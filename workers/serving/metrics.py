@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from workers.serving.adapter_bank import AdapterBank
+from workers.serving.kv_pool import KVPool
 from workers.serving.sequence import Sequence
 
 Outcome = Literal["completed", "cancelled", "failed", "refused"]
@@ -94,6 +95,22 @@ class Metrics:
 
     def _histogram(self, name: str, about: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(_PREFIX + name, about, buckets=buckets, registry=self._registry)
+
+
+def watch_pool(metrics: Metrics, pool: KVPool) -> None:
+    """Tell the counts of the memory for keys and values."""
+    metrics.watch("kv_blocks", "Blocks of keys and values there are.", lambda: pool.blocks)
+    metrics.watch("kv_blocks_used", "Blocks that requests hold.", lambda: pool.used_blocks)
+    metrics.watch("kv_blocks_idle", "Blocks that keep a prefix for later.", lambda: pool.idle_blocks)
+    for name, about, value in (
+        (
+            "prefix_queried_tokens",
+            "Tokens of prompts looked up among known prefixes.",
+            lambda: pool.queried_tokens,
+        ),
+        ("prefix_hit_tokens", "Of these, tokens that did not need to be read.", lambda: pool.hit_tokens),
+    ):
+        metrics.watch(name, about, value, counts_up=True)
 
 
 def watch_bank(metrics: Metrics, bank: AdapterBank) -> None:

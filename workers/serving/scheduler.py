@@ -13,7 +13,7 @@ from workers.serving.errors import EngineError, Failed
 from workers.serving.fair_queue import FairQueue
 from workers.serving.kv_pool import KVPool
 from workers.serving.llama import Llama
-from workers.serving.metrics import Metrics, Outcome
+from workers.serving.metrics import Metrics, Outcome, watch_pool
 from workers.serving.sampler import OVERFLOWED, Chosen, choose
 from workers.serving.sequence import Sequence
 from workers.serving.step_plan import plan
@@ -57,7 +57,9 @@ class Scheduler:
         self._stopping = False
         self._broken = False
         self.metrics = metrics or Metrics()
-        self._tell_metrics()
+        self.metrics.watch("requests_waiting", "Requests in the line.", lambda: len(self._waiting))
+        self.metrics.watch("requests_running", "Requests being answered.", lambda: len(self._running))
+        watch_pool(self.metrics, pool)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -203,19 +205,41 @@ class Scheduler:
         for sequence, segment in stepping:
             segment.cache.length += len(segment.tokens)
             end += segment.logits
-            if sequence.prompt_logprobs and sequence.reading:
-                usable = sequence.read_prompt(logits[end - segment.logits : end])
-                if not usable:
-                    self._remove(sequence, OVERFLOWED)
-                    continue
+            if not self._read_prompt(sequence, logits[end - segment.logits : end]):
+                continue
             if not sequence.pending():
                 choosing.append(sequence)
                 rows.append(end - 1)
-        chosen = choose(logits if len(rows) == len(logits) else logits[rows], choosing)
         with self._wake:
             for sequence in choosing:
                 self._waiting.charge(sequence.tenant, _CHOSEN)
-        for sequence, one in zip(choosing, chosen, strict=True):
+        self._choose(logits if len(rows) == len(logits) else logits[rows], choosing)
+
+    def _read_prompt(self, sequence: Sequence, logits: torch.Tensor) -> bool:
+        """Tell a sequence what the model thought of its prompt, where it wants that. False if it failed."""
+        if not (sequence.prompt_logprobs and sequence.reading):
+            return True
+        try:
+            usable = sequence.read_prompt(logits)
+        except Exception as error:
+            self._fail(sequence, error)
+            return False
+        if not usable:
+            self._remove(sequence, OVERFLOWED)
+        return usable
+
+    def _choose(self, logits: torch.Tensor, sequences: list[Sequence]) -> None:
+        """Give each its next token, by its row of `logits [sequences, vocabulary]`."""
+        try:
+            chosen = choose(logits, sequences)
+        except Exception as error:
+            if len(sequences) == 1:
+                self._fail(sequences[0], error)
+                return
+            for row, sequence in enumerate(sequences):  # so that only the one at fault fails
+                self._choose(logits[row : row + 1], [sequence])
+            return
+        for sequence, one in zip(sequences, chosen, strict=True):
             if isinstance(one, Failed):
                 self._remove(sequence, one)
             else:
@@ -269,26 +293,6 @@ class Scheduler:
             _log(error)
         finally:
             sequence.ended()
-
-    def _tell_metrics(self) -> None:
-        watch, pool = self.metrics.watch, self._pool
-        watch("requests_waiting", "Requests in the line.", lambda: len(self._waiting))
-        watch("requests_running", "Requests being answered.", lambda: len(self._running))
-        watch("kv_blocks", "Blocks of keys and values there are.", lambda: pool.blocks)
-        watch("kv_blocks_used", "Blocks that requests hold.", lambda: pool.used_blocks)
-        watch("kv_blocks_idle", "Blocks that keep a prefix for later.", lambda: pool.idle_blocks)
-        watch(
-            "prefix_queried_tokens",
-            "Tokens of prompts that were looked up among known prefixes.",
-            lambda: pool.queried_tokens,
-            counts_up=True,
-        )
-        watch(
-            "prefix_hit_tokens",
-            "Of these, tokens that did not need to be read again.",
-            lambda: pool.hit_tokens,
-            counts_up=True,
-        )
 
 
 def _log(error: BaseException) -> None:
