@@ -123,9 +123,9 @@ class VersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, FirmViewS
     @action(detail=True, methods=["post"])
     def share(self, request: Request, **_: Any) -> Response:
         """Try this version on a share of the requests for the live one, or on copies of them."""
+        version = self.get_object()
         wanted = ShareSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        version = self.get_object()
         trial = rollouts.send_share(member=self.member, version=version, **wanted.validated_data)
         return Response(RolloutSerializer(trial).data)
 
