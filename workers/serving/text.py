@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from jinja2 import Template, TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from workers.serving.errors import EngineError, StartError
+from workers.serving.chat import ChatEncoder
+from workers.serving.chat_template import find_chat_template
+from workers.serving.errors import StartError
+from workers.serving.token_bytes import TokenBytes
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # how a decoder shows bytes that are no whole character (yet)
 _MAX_HELD = 32  # tokens; no character spans as many, so what is still unfinished by then will never be
@@ -22,46 +22,33 @@ class TextModel:
     """The base model's tokenizer and chat template."""
 
     def __init__(self, folder: Path) -> None:
+        self.tokenizer_file = folder / "tokenizer.json"
         try:
-            self._tokenizer: Tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            source = self.tokenizer_file.read_text("utf-8")
+            self._tokenizer: Tokenizer = Tokenizer.from_str(source)
         except Exception:  # the tokenizers package raises bare Exception
             raise StartError(
                 f"{folder} has no usable tokenizer.json: prepare the base model again."
             ) from None
-        settings = folder / "tokenizer_config.json"
-        values: dict[str, Any] = json.loads(settings.read_text("utf-8")) if settings.exists() else {}
-        self._special = {
-            name: token["content"] if isinstance(token, dict) else token
-            for name, token in values.items()
-            if name in ("bos_token", "eos_token", "pad_token", "unk_token")
-        }
-        self._template = _compile(_find_template(folder, values))
+        self.bytes = TokenBytes(self._tokenizer, source)
+        self._chat = ChatEncoder(source, find_chat_template(folder), _special_tokens(folder))
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a plain prompt, with whatever the tokenizer puts before and behind it."""
         return list(self._tokenizer.encode(text).ids)
 
     def encode_chat(
-        self, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        template: str | None = None,
+        add_generation_prompt: bool = True,
     ) -> list[int]:
-        """The tokens of a conversation as the template renders it, up to where the next answer begins."""
-        text = self.render(messages, add_generation_prompt=add_generation_prompt)
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        """The tokens of a conversation as the template renders it, up to where the next answer begins.
 
-    def render(self, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool) -> str:
-        """A conversation as text, with the marks of the template."""
-        if self._template is None:
-            raise EngineError("This base model has no chat template: use /v1/completions.", param="messages")
-        try:
-            return self._template.render(
-                messages=messages, add_generation_prompt=add_generation_prompt, **self._special
-            )
-        except TemplateError:
-            raise EngineError(
-                "The model's chat template refuses these messages: put system first, then user and "
-                "assistant in turn.",
-                param="messages",
-            ) from None
+        `template` is an adapter's own, None for the base's. Marks of turns inside of a message are text.
+        """
+        return self._chat.encode(messages, template=template, add_generation_prompt=add_generation_prompt)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each text as it stands, nothing put before or behind it."""
@@ -140,24 +127,12 @@ class StopStrings:
         return 0
 
 
-def _find_template(folder: Path, settings: dict[str, Any]) -> str | None:
-    beside = folder / "chat_template.jinja"
-    if beside.exists():
-        return beside.read_text("utf-8")
-    template = settings.get("chat_template")
-    return template if isinstance(template, str) else None
-
-
-def _compile(source: str | None) -> Template | None:
-    """The template as transformers compiles it, in a sandbox: templates come with models (CVE-2024-34359)."""
-    if source is None:
-        return None
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-    )
-
-    def refuse(message: str) -> NoReturn:
-        raise TemplateError(message)
-
-    environment.globals["raise_exception"] = refuse
-    return environment.from_string(source)
+def _special_tokens(folder: Path) -> dict[str, str]:
+    """The names by which templates may call special tokens."""
+    settings = folder / "tokenizer_config.json"
+    values: dict[str, Any] = json.loads(settings.read_text("utf-8")) if settings.exists() else {}
+    return {
+        name: token["content"] if isinstance(token, dict) else token
+        for name, token in values.items()
+        if name in ("bos_token", "eos_token", "pad_token", "unk_token") and token is not None
+    }
