@@ -18,7 +18,6 @@ from workers.serving.llama import Llama
 from workers.serving.lora import PlacedAdapter
 from workers.serving.sampler import Sampler
 from workers.serving.sequence import Event
-from workers.serving.step_plan import plan
 from workers.serving.steps import Segment
 
 MakeBench = Callable[..., Bench]
@@ -239,49 +238,6 @@ def test_a_long_prompt_does_not_stall_others(make_bench: MakeBench, monkeypatch:
     last_of_long = max(index for index, step in enumerate(steps) if first_of_long in dict(step))
     assert last_of_short < last_of_long - 15
     assert all(step[first_of_long] >= 15 for step in chunks[:-1])
-
-
-def test_short_prompts_without_end_do_not_starve_a_long_one(bench: Bench) -> None:
-    """By the plan alone: there is always a new short prompt, and the long one still gets its quarter."""
-    long, steps = waiting_to_be_read(bench, 1000), 0
-    while long.pending() > 1:
-        newcomers = [waiting_to_be_read(bench, 60) for _ in range(10)]
-        shares = {sequence: len(segment.tokens) for sequence, segment in plan([long, *newcomers], 256)}
-        assert sum(shares.values()) == 256
-        long.cache.length += shares[long]
-        for newcomer in newcomers:
-            bench.pool.release(newcomer.cache)
-        steps += 1
-    assert steps == 16  # 64 tokens each
-
-
-@pytest.mark.parametrize("answering", [0, 3, 40])
-def test_a_step_reads_a_token_of_all_who_answer_and_some_of_the_prompts(bench: Bench, answering: int) -> None:
-    running = [waiting_to_be_read(bench, 1) for _ in range(answering)]
-    running += [waiting_to_be_read(bench, length) for length in (300, 20, 10)]
-    shares = {sequence: len(segment.tokens) for sequence, segment in plan(running, 32)}
-    assert all(shares[sequence] == 1 for sequence in running[:answering])
-    of_prompts = [shares.get(sequence, 0) for sequence in running[answering:]]
-    assert of_prompts == {0: [8, 14, 10], 3: [7, 12, 10], 40: [2, 0, 6]}[answering]
-
-
-def waiting_to_be_read(bench: Bench, tokens: int) -> Any:
-    sequence = bench.make([1] * tokens).sequence
-    sequence.cache = bench.pool.allocate(tokens)
-    return sequence
-
-
-def test_segments_of_one_adapter_are_neighbours(bench: Bench) -> None:
-    parts = no_parts(bench)
-    adapters = [LoadedAdapter(name, PlacedAdapter(torch.zeros(1), 0, 0, parts)) for name in "ab"]
-    running = []
-    for adapter in (*adapters, None) * 3:
-        sequence = waiting_to_be_read(bench, 2)
-        sequence.adapter = adapter
-        running.append(sequence)
-    order = [id(segment.adapter) for _, segment in plan(running, 256)]
-    assert order == sorted(order)
-    assert len(order) == 9
 
 
 def test_a_line_that_is_too_long_refuses_and_says_when_to_come_back(make_bench: MakeBench) -> None:
