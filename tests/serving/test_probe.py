@@ -166,15 +166,16 @@ def test_it_sees_an_engine_that_applies_it_to_the_base_too(
     make: Callable[..., tuple[AdapterWeights, PlacedAdapter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    forward = model.forward
+    forward, probe = model.forward, Probe(model)
     weights, placed = make()
+    probe.prove(weights, placed)
 
     def generous(segments: Sequence[Segment], watch: Any = None) -> torch.Tensor:
         return forward([dataclasses.replace(segment, adapter=placed) for segment in segments], watch)
 
     monkeypatch.setattr(model, "forward", generous)
     with pytest.raises(ProbeFailed, match="other firms' requests"):
-        Probe(model).prove(weights, placed)
+        probe.prove(weights, placed)
 
 
 def test_it_sees_logits_that_do_not_come_of_the_layers(
@@ -182,10 +183,13 @@ def test_it_sees_logits_that_do_not_come_of_the_layers(
     make: Callable[..., tuple[AdapterWeights, PlacedAdapter]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    forward = model.forward
+    forward, probe, adapter = model.forward, Probe(model), make()
+    probe.prove(*adapter)
     monkeypatch.setattr(model, "forward", lambda segments, watch=None: forward(segments, watch).flip(0))
-    with pytest.raises(ProbeFailed):
-        Probe(model).prove(*make())
+    with pytest.raises(ProbeFailed, match="Beside it the base"):
+        probe.prove(*adapter)
+    with pytest.raises(ProbeFailed, match="without any adapter"):
+        Probe(model).prove(*adapter)
 
 
 def test_an_adapter_that_comes_back_must_be_the_same(

@@ -23,11 +23,13 @@ from workers.serving.steps import Segment
 
 TOLERANCE = 1e-2  # of the size of the change: rounding stays below it, any number out of place above
 ROUNDING = 1e-5  # of the size of what is added to: what two ways of adding up the same fp32 numbers differ by
+_MOST_NOISE = 0.3  # of the size of the base's logits: SmolLM2 in 8 bits has 0.04, in fp32 2e-6
 _NOISE = 8  # by how much more than the base's logits those with the adapter may differ between the two ways
-_TOKENS, _ASKED = 4, 2  # how many are read, and behind how many of them logits are compared
-_KEPT = 64  # logits a row in a fingerprint
+_TOKENS = 2  # how many are read; logits are compared behind the last
+_LISTENED = 16  # tokens by which the base's own difference between the two ways is known
+_KEPT = 64  # logits in a fingerprint
 
-Fingerprint = Tensor  # [_ASKED, at most _KEPT]: how an adapter that was proved right changes the logits
+Fingerprint = Tensor  # [at most _KEPT]: how an adapter that was proved right changes the logits
 
 
 class ProbeFailed(Exception):
@@ -40,48 +42,58 @@ class Probe:
     def __init__(self, model: Llama) -> None:
         self._model = model
         vocabulary = model.config.vocabulary
-        self._tokens = [(7919 * place + 31) % vocabulary for place in range(_TOKENS)]  # anywhere in it
+        self._some_tokens = [(7919 * place + 31) % vocabulary for place in range(_LISTENED)]  # anywhere in it
+        self._tokens = self._some_tokens[:_TOKENS]
         self._columns = slice(None, None, -(-vocabulary // _KEPT))
 
     @cached_property
-    def _plain(self) -> Tensor:
-        """What the base alone says to the tokens, `[_ASKED, vocabulary]`: the same for every adapter."""
-        return self._model.reference(self._tokens)[-_ASKED:].clone()
+    def _base(self) -> tuple[Tensor, Tensor]:
+        """The base's logits `[vocabulary]` behind the tokens in a plain pass, and by how much those of the
+        engine's own differ from such ones, of their size: both the same for every adapter.
+
+        Raises ProbeFailed for an engine that is wrong by itself.
+        """
+        tokens, store = self._some_tokens, KVStore(self._model.config, 1)
+        plain = self._model.reference(tokens)
+        logits = self._model.forward([Segment(tokens, KVCache(store, [0]), None, len(tokens))])
+        noise = ((logits - plain).norm(dim=1) / plain.norm(dim=1)).max()
+        if not noise <= _MOST_NOISE:
+            raise ProbeFailed("The engine does not answer as the base model would without any adapter.")
+        return plain[_TOKENS - 1].clone(), noise
 
     def prove(self, weights: AdapterWeights, placed: PlacedAdapter) -> Fingerprint:
         """Raises ProbeFailed unless `placed` answers as `weights` merged into the base would."""
         with torch.inference_mode():
             update = _Update(weights, self._model.config)
-            plain = self._plain
-            wanted = self._model.reference(self._tokens, update)[-_ASKED:] - plain
+            plain, noise = self._base
+            wanted = self._model.reference(self._tokens, update)[-1] - plain
             if not wanted.isfinite().all():
                 raise ProbeFailed("Its numbers overflow: train it again.")
             layers = _Layers()
             base, change = self._change(placed, layers)
             layers.compare(update)
-            noise = (base - plain).norm()
-            if not noise <= 0.1 * plain.norm():
+            rounding = (ROUNDING + _NOISE * noise) * plain.norm()
+            if not (base - plain).norm() <= rounding:
                 raise ProbeFailed("Beside it the base model would not answer as it does alone.")
-            allowed = TOLERANCE * wanted.norm() + ROUNDING * plain.norm() + _NOISE * noise
-            if not (change - wanted).norm() <= allowed:
+            if not (change - wanted).norm() <= TOLERANCE * wanted.norm() + rounding:
                 raise ProbeFailed("The engine would not answer with it as its weights say.")
-            return change[:, self._columns].clone()
+            return change[self._columns].clone()
 
     def prove_again(self, fingerprint: Fingerprint, placed: PlacedAdapter) -> None:
         """Raises ProbeFailed unless `placed` answers as it did when it was proved right."""
         with torch.inference_mode():
             base, change = self._change(placed)
-            allowed = TOLERANCE * fingerprint.norm() + ROUNDING * base[:, self._columns].norm()
-            if not (change[:, self._columns] - fingerprint).norm() <= allowed:
+            allowed = TOLERANCE * fingerprint.norm() + ROUNDING * base[self._columns].norm()
+            if not (change[self._columns] - fingerprint).norm() <= allowed:
                 raise ProbeFailed("The engine would not answer with it as it did before.")
 
     def _change(self, placed: PlacedAdapter, layers: _Layers | None = None) -> tuple[Tensor, Tensor]:
-        """The base's logits `[_ASKED, vocabulary]` and what the adapter adds to them, of one shared step."""
+        """The base's logits `[vocabulary]` and what the adapter adds to them, of one shared step."""
         store = KVStore(self._model.config, 2)
-        base = Segment(self._tokens, KVCache(store, [0]), None, _ASKED)
-        adapted = Segment(self._tokens, KVCache(store, [1]), placed, _ASKED)
-        logits = self._model.forward([base, adapted], layers)
-        return logits[:_ASKED], logits[_ASKED:] - logits[:_ASKED]
+        base = Segment(self._tokens, KVCache(store, [0]))
+        adapted = Segment(self._tokens, KVCache(store, [1]), placed)
+        without, with_it = self._model.forward([base, adapted], layers)
+        return without, with_it - without
 
 
 class _Update:
