@@ -67,7 +67,7 @@ def stream() -> Ask:
     it, and in the test's own transaction."""
 
     async def events(key: str, body: Any, script: dict[str, Any]) -> list[dict[str, Any]]:
-        answer = await AsyncClient().post(
+        answer: Any = await AsyncClient().post(
             "/v1/chat/completions",
             json.dumps({**prompt(**script), "stream": True, **(body or {})}),
             content_type="application/json",

@@ -132,7 +132,7 @@ def running_script() -> Iterator[RunningScript]:
     """It, listening on a free port in a thread of its own."""
     engine = Scripted()
     config = uvicorn.Config(
-        engine,  # type: ignore[arg-type]
+        engine,
         port=0,
         log_level="critical",
         lifespan="off",

@@ -156,13 +156,13 @@ def test_a_place_is_free_again_when_its_request_ends_or_its_process_is_dead(
         time.sleep(0.05)
 
 
-def test_a_place_is_kept_for_as_long_as_it_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_is_kept_for_as_long_as_it_is_renewed(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     own = Allowance(concurrent=1)
     first = ticket(key=own)
     granted(first)
     monkeypatch.setattr(limits, "LEASE_SECONDS", 1000)
     limits.renew(first)
-    with redis.Redis.from_url(limits.settings.REDIS_URL) as client:
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
         ((_, until),) = client.zrange(limits.keys_of(FIRM, KEY, first.started_at)[2], 0, -1, withscores=True)
     assert until > timezone.now().timestamp() + 900
 

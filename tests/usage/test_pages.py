@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
 
@@ -20,8 +21,8 @@ from webapp.audit.models import Event
 from webapp.core.embedded.valkey import Valkey
 from webapp.core.tenancy import firm_scope
 from webapp.tenants.models import ApiKey, Membership
-from webapp.usage import reports, selectors, services, texts, upkeep
-from webapp.usage.models import TextLog, UsageRow
+from webapp.usage import reports, selectors, services, upkeep
+from webapp.usage.models import Ending, Source, TextLog, UsageRow
 from webapp.usage.reports import Period
 
 pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("web")]
@@ -120,12 +121,12 @@ def test_a_keys_limits_outlive_its_rotation(firm: Firm) -> None:
             member=firm.alice,
             key=new,
             version=None,
-            source=services.Source.CHAT,
+            source=Source.CHAT,
             started_at=timezone.now(),
             reserved=30,
         )
         assert selectors.used_this_month(firm.tenant.id, key_id=old.id) == 30
-        end = services.End(200, services.Ending.ANSWERED, tokens_in=2, tokens_out=3)
+        end = services.End(200, Ending.ANSWERED, tokens_in=2, tokens_out=3)
         services.close_row(tenant_id=firm.tenant.id, row_id=row_id, end=end)
         assert selectors.used_this_month(firm.tenant.id, key_id=old.id) == 5
 
@@ -151,7 +152,7 @@ def test_texts_are_kept_sealed_once_an_admin_wants_that_and_read_by_few(
     assert signed_in(firm.alice).get(page).status_code == 403
     with firm_scope(firm.tenant.id):
         assert Event.objects.filter(action="usage.text_read").count() == 2
-        assert b"word" not in texts.storage.default_storage.open(row.text_name).read()
+        assert b"word" not in default_storage.open(row.text_name).read()
         assert not [event for event in Event.objects.all() if "word word" in str(event.data)]
 
 
@@ -164,7 +165,7 @@ def test_a_text_is_gone_when_its_days_are_over(firm: Firm) -> None:
     assert upkeep.forget_old_texts() == 1
     (left,) = rows(firm)
     assert (left.text_name, left.tokens_in) == ("", 7)
-    assert not texts.storage.default_storage.exists(row.text_name)
+    assert not default_storage.exists(row.text_name)
 
 
 def test_keeping_texts_can_be_turned_off_again(signed_in: SignIn, firm: Firm) -> None:

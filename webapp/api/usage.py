@@ -38,14 +38,11 @@ class UsageSerializer(serializers.ModelSerializer[UsageHour]):
         }
 
 
-_MOMENT = {"type": OpenApiTypes.DATETIME, "required": False}
-
-
 @extend_schema_view(
     list=extend_schema(
         parameters=[
-            OpenApiParameter("since", description="Hours that begin then or later.", **_MOMENT),
-            OpenApiParameter("until", description="Hours that begin before then.", **_MOMENT),
+            OpenApiParameter("since", OpenApiTypes.DATETIME, description="Hours that begin then or later."),
+            OpenApiParameter("until", OpenApiTypes.DATETIME, description="Hours that begin before then."),
         ]
     )
 )

@@ -43,7 +43,7 @@ def in_database(work: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     async def pooled(*args: P.args, **kwargs: P.kwargs) -> T:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(
-            pool, lambda: context.run(_with_live_connection, work, *args, **kwargs)
+            pool, lambda: context.run(lambda: _with_live_connection(work, *args, **kwargs))
         )
 
     return pooled

@@ -30,9 +30,7 @@ from webapp.gateway import callers, errors, requests, selectors
 from webapp.serving import shadow
 from webapp.serving.engine import Event, Route, engine
 from webapp.tenants.models import ApiKey
-from webapp.usage import estimate, services
-from webapp.usage import selectors as usage
-from webapp.usage.limits import Ticket
+from webapp.usage import metering, services
 from webapp.usage.metering import STREAM_OPTIONS, Meter
 from webapp.usage.models import Source, request_id
 
@@ -90,6 +88,7 @@ def _open(request: HttpRequest, route: Route, began: float) -> Opened:
     key = callers.known_key(request)
     with tenant_scope(key.tenant_id, viewer=key.member_id):
         callers.know_member(key)
+        refused: AppError | None = None
         try:
             opened = _admit(request, route, key, started_at, began)
         except AppError as error:
@@ -102,8 +101,6 @@ def _open(request: HttpRequest, route: Route, began: float) -> Opened:
                 status=int(error.status),
                 code=error.code,
             )
-        else:
-            refused = None
     if refused is not None:
         raise refused
     opened.meter.let_in()  # now that its row is there for everybody to see
@@ -118,28 +115,18 @@ def _admit(request: HttpRequest, route: Route, key: ApiKey, started_at: datetime
     except RequestDataTooBig:
         raise Invalid("The request is too large; shorten the prompt.", code="too_large") from None
     resolved = selectors.resolve(key, ask)
-    terms = usage.terms(key.tenant_id, key)
-    most = requests.MAX_TOKENS if ask.max_tokens is None else ask.max_tokens
-    prompt = estimate.prompt_tokens(ask.body)
-    at_most = prompt + ask.answers * most
-    row_id = services.open_row(
+    meter = metering.open_meter(
         member=key.member,
         key=key,
         version=resolved.version,
         source=SOURCES[route],
-        started_at=started_at,
-        reserved=at_most,
-    )
-    request.usage_row = row_id  # type: ignore[attr-defined]
-    ticket = Ticket(row_id, key.tenant_id, terms.counted_as, started_at, at_most, terms.firm, terms.key)
-    meter = Meter(
-        ticket,
-        prompt,
-        began,
+        asked=ask.body,
+        max_tokens=requests.MAX_TOKENS if ask.max_tokens is None else ask.max_tokens,
         answers=ask.answers,
-        text_days=terms.text_days,
-        asked=ask.body if terms.text_days else None,
+        started_at=started_at,
+        began=began,
     )
+    request.usage_row = meter.ticket.id  # type: ignore[attr-defined]
     copy = shadow.start(route, ask.body, resolved.shadow, key.tenant_id)
     return Opened(route, ask, resolved, meter, copy)
 
@@ -153,8 +140,7 @@ def _give_up(opening: asyncio.Future[Opened]) -> None:
 
 async def _whole(opened: Opened) -> Event:
     meter = opened.meter
-    try:
-        meter.begin()
+    async with meter.asking():
         found = await engine().complete(
             opened.route,
             opened.ask.body,
@@ -163,15 +149,6 @@ async def _whole(opened: Opened) -> Event:
         )
         meter.whole(found)
         opened.copy.heard(found)
-    except AppError as error:
-        await meter.end(error=error)
-        raise
-    except asyncio.CancelledError:
-        await meter.left()
-        raise
-    except Exception:
-        await meter.broke()
-        raise
     await meter.answered()
     opened.copy.ended()
     return {**found, "model": opened.resolved.label}
@@ -179,23 +156,13 @@ async def _whole(opened: Opened) -> Event:
 
 async def _stream(opened: Opened) -> StreamingHttpResponse:
     meter = opened.meter
-    try:
-        meter.begin()
+    async with meter.asking():
         chunks = await engine().stream(
             opened.route,
             {**opened.ask.body, "stream_options": STREAM_OPTIONS},
             version=opened.resolved.version,
             tenant_id=meter.ticket.tenant_id,
         )
-    except AppError as error:
-        await meter.end(error=error)
-        raise
-    except asyncio.CancelledError:
-        await meter.left()
-        raise
-    except Exception:
-        await meter.broke()
-        raise
     events = _Events(opened, chunks, asyncio.get_running_loop())
     response = StreamingHttpResponse(events, content_type="text/event-stream")
     response["X-Accel-Buffering"] = "no"
@@ -227,7 +194,7 @@ async def _events(opened: Opened, chunks: AsyncGenerator[Event, None]) -> AsyncG
     """The engine's chunks as server-sent events under the firm's own name for the adapter."""
     meter = opened.meter
     try:
-        async with aclosing(chunks):
+        async with meter.asking(), aclosing(chunks):
             async for chunk in chunks:
                 meter.chunk(chunk)
                 opened.copy.heard(chunk)
@@ -235,15 +202,10 @@ async def _events(opened: Opened, chunks: AsyncGenerator[Event, None]) -> AsyncG
                 if shown is not None:
                     yield _event({**shown, "model": opened.resolved.label})
     except AppError as error:  # the status line is long gone; OpenAI's clients raise on this event
-        await meter.end(error=error)
         yield _event(errors.body(error))
         return
-    except (GeneratorExit, asyncio.CancelledError):
-        await meter.left()
-        raise
     except Exception as error:
         log.error("A stream failed:\n%s", frames_only(error))
-        await meter.broke()
         yield _event(errors.body(errors.Fault()))
         return
     await meter.answered()

@@ -23,6 +23,9 @@ from webapp.serving.engine import Event, Route, engine
 from webapp.tenants.gates import MemberRequest, gate, signed_in_member
 from webapp.tenants.models import Membership
 from webapp.tenants.permissions import Action, require
+from webapp.usage import metering
+from webapp.usage.metering import STREAM_OPTIONS, Meter
+from webapp.usage.models import Source
 
 MAX_TOKENS = 512
 MAX_PROMPT = 40_000  # characters; the engine counts tokens and knows the real limit
@@ -61,18 +64,21 @@ async def answer(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         return JsonResponse({"error": {"message": "Send a prompt with POST."}}, status=405)
     try:
-        member, question, version = await in_database(_resolve)(request)
+        question, version, meter = await in_database(_resolve)(request)
         body = {
             "messages": [{"role": "user", "content": question.prompt}],
             "max_tokens": question.max_tokens,
             "temperature": question.temperature,
-            "stream_options": {"include_usage": True},
+            "stream_options": STREAM_OPTIONS,
         }
         began = time.monotonic()
-        chunks = await engine().stream(Route.CHAT, body, version=version, tenant_id=member.tenant_id)
+        async with meter.asking():
+            chunks = await engine().stream(
+                Route.CHAT, body, version=version, tenant_id=meter.ticket.tenant_id
+            )
     except AppError as error:
         return JsonResponse({"error": {"message": error.message}}, status=error.status)
-    streaming = StreamingHttpResponse(_events(chunks, began), content_type="text/event-stream")
+    streaming = StreamingHttpResponse(_events(chunks, began, meter), content_type="text/event-stream")
     streaming["Cache-Control"] = "no-store"
     streaming["X-Accel-Buffering"] = "no"
     return streaming
@@ -81,15 +87,29 @@ async def answer(request: HttpRequest) -> HttpResponseBase:
 answer.action = Action.COMPARE  # type: ignore[attr-defined]  # read by the test that visits every URL
 
 
-def _resolve(request: HttpRequest) -> tuple[Membership, Question, AdapterVersion | None]:
-    """Who asks what, and which version answers. Raises SignedOut, NotAllowed, Invalid, NotFound."""
+def _resolve(request: HttpRequest) -> tuple[Question, AdapterVersion | None, Meter]:
+    """What is asked, which version answers, and what counts it for the firm.
+
+    Raises SignedOut, NotAllowed, Invalid, NotFound, RateLimited, LimitsAway.
+    """
     member: Membership | None = signed_in_member(request)
     if member is None:
         raise SignedOut("You are signed out; sign in again and send the prompt once more.")
     require(member, Action.COMPARE)
     question = _parse(request)
+    asked = {"messages": [{"role": "user", "content": question.prompt}]}
     with tenant_scope(member.tenant_id, viewer=member.id):
-        return member, question, selectors.version(member.tenant_id, question.column)
+        version = selectors.version(member.tenant_id, question.column)
+        meter = metering.open_meter(
+            member=member,
+            key=None,
+            version=version,
+            source=Source.PLAYGROUND,
+            asked=asked,
+            max_tokens=question.max_tokens,
+        )
+    meter.let_in()
+    return question, version, meter
 
 
 def _parse(request: HttpRequest) -> Question:
@@ -117,19 +137,23 @@ def _parse(request: HttpRequest) -> Question:
     return question
 
 
-async def _events(chunks: AsyncGenerator[Event, None], began: float) -> AsyncGenerator[str, None]:
+async def _events(
+    chunks: AsyncGenerator[Event, None], began: float, meter: Meter
+) -> AsyncGenerator[str, None]:
     tokens = 0
-    async with aclosing(chunks):
-        try:
+    try:
+        async with meter.asking(), aclosing(chunks):
             async for chunk in chunks:
+                meter.chunk(chunk)
                 if usage := chunk.get("usage"):
                     tokens = usage["completion_tokens"]
                 for choice in chunk["choices"]:
                     if text := choice["delta"].get("content"):
                         yield _event({"text": text})
-        except AppError as error:
-            yield _event({"error": error.message})
-            return
+    except AppError as error:
+        yield _event({"error": error.message})
+        return
+    await meter.answered()
     yield _event({"done": True, "tokens": tokens, "seconds": round(time.monotonic() - began, 2)})
 
 

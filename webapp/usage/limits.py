@@ -190,10 +190,11 @@ def _numbers(limited: Sequence[tuple[str, uuid.UUID | None, Allowance]]) -> list
 
 
 _SENTENCES = {
-    "requests": "Rate limit reached for {whose}: {limit:,} requests a minute. Try again in {wait}.",
-    "tokens": "Rate limit reached for {whose}: {limit:,} tokens a minute, and this request may use "
-    "{tokens:,}. Try again in {wait}.",
-    "concurrent": "Rate limit reached for {whose}: {limit:,} requests at the same time. Try again in {wait}.",
+    "requests": "Rate limit reached for {whose}: requests a minute, {limit:,} at most. Try again in {wait}.",
+    "tokens": "Rate limit reached for {whose}: tokens a minute, {limit:,} at most, of which this request may "
+    "use {tokens:,}. Try again in {wait}.",
+    "concurrent": "Rate limit reached for {whose}: requests at the same time, {limit:,} at most. "
+    "Try again in {wait}.",
     "too_many_tokens": "This request may use {tokens:,} tokens, more than {whose} may use in a minute "
     "({limit:,}); shorten the prompt or lower max_tokens.",
     "monthly_tokens": "This request may use {tokens:,} tokens, and that is more than is left of the "

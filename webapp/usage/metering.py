@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from django.db import DatabaseError
 from django.utils import timezone
 
+from webapp.adapters.models import AdapterVersion
 from webapp.core.asynchronous import in_database
 from webapp.core.errors import AppError
-from webapp.usage import limits, services, texts
+from webapp.tenants.models import ApiKey, Membership
+from webapp.usage import estimate, limits, selectors, services, texts
 from webapp.usage.limits import Standing, Ticket
-from webapp.usage.models import Ending
+from webapp.usage.models import Ending, Source
 from webapp.usage.services import End
 
 log = logging.getLogger(__name__)
@@ -58,10 +61,22 @@ class Meter:
             self._end_with(self._end_of(error, let_in=False))
             raise
 
-    def begin(self) -> None:
-        """The engine is being asked: from now on a client that leaves has used tokens."""
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[None]:
+        """While the engine is asked and answers: whatever ends that badly ends the request."""
         self._begun = True
         _keeper().keep(self)
+        try:
+            yield
+        except AppError as error:
+            await self._close(self._end_of(error))
+            raise
+        except (GeneratorExit, asyncio.CancelledError):
+            await self.left()
+            raise
+        except Exception:
+            await self._close(self._end(500, Ending.FAILED, "server_error"))
+            raise
 
     def chunk(self, chunk: Mapping[str, Any]) -> None:
         """A part of a stream."""
@@ -94,14 +109,6 @@ class Meter:
             await self.answered()
         else:
             await self._close(self._end(CLIENT_LEFT, Ending.LEFT))
-
-    async def end(self, *, error: AppError) -> None:
-        """It ended with an error."""
-        await self._close(self._end_of(error))
-
-    async def broke(self) -> None:
-        """It ended with a fault of ours."""
-        await self._close(self._end(500, Ending.FAILED, "server_error"))
 
     @property
     def is_open(self) -> bool:
@@ -163,6 +170,39 @@ class Meter:
             return None
         answers = {str(index): "".join(parts) for index, parts in sorted(self._answers.items())}
         return {"asked": dict(self.asked), "answers": answers}
+
+
+def open_meter(
+    *,
+    member: Membership,
+    key: ApiKey | None,
+    version: AdapterVersion | None,
+    source: Source,
+    asked: Mapping[str, Any],
+    max_tokens: int,
+    answers: int = 1,
+    started_at: datetime | None = None,
+    began: float | None = None,
+) -> Meter:
+    """The meter of a request whose row is open now; in a thread, in the caller's transaction and scope.
+
+    `asked` is the engine's body with its messages or prompt, `max_tokens` the most of one answer.
+    """
+    terms = selectors.terms(member.tenant_id, key)
+    moment = started_at or timezone.now()
+    prompt = estimate.prompt_tokens(asked)
+    at_most = prompt + answers * max_tokens
+    row_id = services.open_row(
+        member=member, key=key, version=version, source=source, started_at=moment, reserved=at_most
+    )
+    return Meter(
+        Ticket(row_id, member.tenant_id, terms.counted_as, moment, at_most, terms.firm, terms.key),
+        prompt,
+        time.monotonic() if began is None else began,
+        answers=answers,
+        text_days=terms.text_days,
+        asked=asked if terms.text_days else None,
+    )
 
 
 def _text(choice: Mapping[str, Any]) -> str:

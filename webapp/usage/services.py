@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -91,8 +92,9 @@ def open_row(
     reserved: int,
 ) -> uuid.UUID:
     """The id of a new row, which is under way. In the caller's transaction and scope."""
+    row_id = uuid.uuid4()
     values = {
-        "id": uuid.uuid4(),
+        "id": row_id,
         "tenant": member.tenant_id,
         "key": key.id if key else None,
         "member": member.id,
@@ -104,13 +106,13 @@ def open_row(
     }
     with connection.cursor() as cursor:
         cursor.execute(_OPEN, values)
-    return values["id"]
+    return row_id
 
 
 def close_row(*, tenant_id: uuid.UUID, row_id: uuid.UUID, end: End, dead_at: datetime | None = None) -> bool:
     """Close a row and add it to its hour; False where it is closed already. With `dead_at` only one whose
     lease had run out by then."""
-    values = {
+    values: dict[str, Any] = {
         "tenant": tenant_id,
         "id": row_id,
         "status": end.status,
