@@ -29,7 +29,8 @@ ALONE = 2
 
 def _inlined(function: Callable[..., Any], *, parallel: bool = False) -> Any:
     """Compiled, and kept beside the bytecode or in the user's cache; nowhere where neither can be written."""
-    settings = {"parallel": parallel, "fastmath": True, "nogil": True}
+    # A division by zero gives what IEEE 754 says, not an exception that every division would look out for.
+    settings = {"parallel": parallel, "fastmath": True, "nogil": True, "error_model": "numpy"}
     try:
         return numba.njit(function, cache=True, **settings)
     except RuntimeError:
@@ -48,7 +49,7 @@ class _compiled:
         (self._alone if len(arguments[0]) <= ALONE else self._shared)(*arguments)
 
 
-@numba.njit(fastmath=True, inline="always")
+@numba.njit(fastmath=True, inline="always", error_model="numpy")
 def _exp(x: Any) -> Any:
     """e^x to 1.2e-7 of itself, after Cephes' expf (Moshier 1984): it is vectorised, unlike the library's."""
     x = min(max(x, np.float32(-87.0)), np.float32(88.0))
