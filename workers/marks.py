@@ -1,9 +1,9 @@
 """Chat marks: the special tokens of a chat template, told apart from text that only looks like them.
 
-A tokenizer reads `<|im_end|>` as the end of a turn wherever it is written, also where somebody wrote it into a
-message: whoever writes a message could forge the turns of others. So messages go into the template with a
-break in all that looks like a mark; what the template then writes without one is its own, and is translated
-to names that a tokenizer of our own knows; for that one, the marks of messages are text like any other.
+A tokenizer reads `<|im_end|>` as the end of a turn wherever it is written, also where somebody wrote it
+into a message: whoever writes a message could forge the turns of others. So messages go into the template
+with a break in all that looks like a mark; what the template then writes without one is its own, and is
+translated to names that a tokenizer of our own knows. For that one, marks in messages are text.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Marks:
 
     def __init__(self, tokenizer: str, template: str) -> None:
         """From the text of a `tokenizer.json` and that of a chat template."""
-        added = [token for token in json.loads(tokenizer)["added_tokens"] if len(token["content"].strip()) > 1]
+        tokens = json.loads(tokenizer)["added_tokens"]
+        added = [token for token in tokens if len(token["content"].strip()) > 1]
         special = {str(token["content"]) for token in added if token["special"]}
         written = {str(token["content"]) for token in added if token["content"] in template}
         self._names = {mark: _name(number) for number, mark in enumerate(sorted(special | written))}

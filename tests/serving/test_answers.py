@@ -130,7 +130,7 @@ def test_the_official_client_is_answered_streaming_and_not(engine: RunningEngine
 @pytest.fixture(scope="module")
 def narrow(tiny_model: Path, adapters: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """An engine with one place and a context so long that no test outlives an answer that fills it."""
-    folder = tmp_path_factory.mktemp("endless") / "model"
+    folder = tmp_path_factory.mktemp("endless") / tiny_model.name  # adapters tell their base by its name
     folder.mkdir()
     for path in tiny_model.iterdir():
         (folder / path.name).symlink_to(path)

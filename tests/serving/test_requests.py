@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
-from tests.serving.engines import RunningEngine
+from tests.serving.engines import TOKEN, RunningEngine
 
 
 def refusal(response: httpx.Response, status: int) -> dict[str, Any]:
@@ -58,10 +59,11 @@ def test_a_request_must_name_its_model(engine: RunningEngine) -> None:
 
 
 def test_unknown_parameters_are_refused_by_name(engine: RunningEngine) -> None:
-    error = refusal(engine.chat("base", "Hello", presence_penalty=1, logit_bias={}), 400)
+    error = refusal(engine.chat("base", "Hello", guided_json={}, best_of=2), 400)
     assert error["code"] == "unknown_parameter"
-    assert "presence_penalty" in error["message"]
-    assert "logit_bias" in error["message"]
+    assert error["param"] == "guided_json"
+    assert "guided_json" in error["message"]
+    assert "best_of" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,27 @@ def test_unknown_parameters_are_refused_by_name(engine: RunningEngine) -> None:
         ({"top_p": 0}, "top_p"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": True}, "max_tokens"),
-        ({"n": 2}, "n"),
+        ({"n": 0}, "n"),
+        ({"n": 9}, "n"),
+        ({"top_k": -2}, "top_k"),
+        ({"min_p": 1.5}, "min_p"),
+        ({"presence_penalty": 2.5}, "presence_penalty"),
+        ({"frequency_penalty": -3}, "frequency_penalty"),
+        ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"logit_bias": {"a": 1}}, "logit_bias"),
+        ({"logit_bias": {"5": 101}}, "logit_bias"),
+        ({"logit_bias": {"5": True}}, "logit_bias"),
+        ({"logit_bias": {"999999": 1}}, "logit_bias"),
+        ({"logit_bias": [5]}, "logit_bias"),
+        ({"logprobs": 3}, "logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
+        ({"response_format": {"type": "yaml"}}, "response_format.type"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        ({"response_format": {"type": "json_object", "json_schema": {"name": "x"}}}, "response_format"),
+        ({"service_tier": "flex"}, "service_tier"),
+        ({"stop": "x" * 513}, "stop"),
         ({"seed": 2**63}, "seed"),
         ({"stop": ["a", ""]}, "stop"),
         ({"stop": [1]}, "stop[0]"),
@@ -93,12 +115,44 @@ def test_a_wrong_value_is_refused_with_its_name(
     assert error["message"].startswith(f"The parameter “{param}”")
 
 
-def test_more_than_one_answer_is_refused_in_words(engine: RunningEngine) -> None:
-    assert "one answer is given to a request" in refusal(engine.chat("base", "Hello", n=2), 400)["message"]
+@pytest.mark.parametrize(
+    ("settings", "param"),
+    [
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"best_of": 2}, "best_of"),
+        ({"suffix": "end"}, "suffix"),
+        ({"logprobs": 21}, "logprobs"),
+        ({"logprobs": True}, "logprobs"),
+        ({"prompt": ["a"] * 33}, "prompt"),
+        ({"prompt": [["a"]]}, "prompt"),
+        ({"prompt": [[1], [2.5]]}, "prompt"),
+        ({"prompt": {}}, "prompt"),
+    ],
+)
+def test_a_wrong_value_of_a_continuation_is_refused_with_its_name(
+    engine: RunningEngine, settings: dict[str, Any], param: str
+) -> None:
+    assert refusal(engine.complete("base", **{"prompt": "Hello", **settings}), 400)["param"] == param
 
 
-def test_one_answer_and_a_user_are_accepted(engine: RunningEngine) -> None:
-    assert engine.chat("base", "Hello", n=1, user="alice", seed=None, stop=None).status_code == 200
+def test_what_changes_no_answer_is_accepted(engine: RunningEngine) -> None:
+    plain = engine.chat("base", "Hello").json()["choices"]
+    for_records = {"user": "alice", "metadata": {"matter": "7"}, "store": True, "service_tier": "auto"}
+    others = {"safety_identifier": "a", "prompt_cache_key": "b", "seed": None, "stop": None, "n": 1}
+    answered = engine.chat("base", "Hello", **for_records, **others)
+    assert answered.status_code == 200, answered.text
+    assert answered.json()["choices"] == plain
+
+
+def test_an_answer_can_be_sent_back_as_the_official_client_dumps_it(engine: RunningEngine) -> None:
+    with openai.OpenAI(base_url=f"{engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
+        turns: list[Any] = [
+            {"role": "developer", "content": "Be brief"},
+            {"role": "user", "content": "Hello"},
+        ]
+        answer = client.chat.completions.create(model="base", messages=turns, max_tokens=3).choices[0].message
+        turns += [answer.model_dump(), {"role": "user", "content": "Again", "name": "alice"}]
+        assert client.chat.completions.create(model="base", messages=turns, max_tokens=3).choices
 
 
 def test_text_parts_are_read_as_one_text(engine: RunningEngine) -> None:
@@ -135,7 +189,7 @@ def test_an_answer_that_would_not_fit_is_refused_with_what_is_left(engine: Runni
     assert f"at most {context - 10}" in error["message"]
 
 
-@pytest.mark.parametrize("prompt", ["", [], [10**6], [-1], ["a", "b"], [True]])
+@pytest.mark.parametrize("prompt", ["", [], [10**6], [-1], [[5], []], ["a", ""], [True]])
 def test_a_prompt_that_is_empty_or_no_tokens_is_refused(engine: RunningEngine, prompt: Any) -> None:
     refusal(engine.complete("base", prompt), 400)
 

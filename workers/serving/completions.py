@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,55 +14,62 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from workers.serving.engine import Answer, Engine
+from workers.serving.answer import Answer
+from workers.serving.choices import ChatChoice, Choice, Piece, TextChoice
+from workers.serving.engine import Engine
 from workers.serving.errors import EngineError
 from workers.serving.protocol import ChatRequest, CompletionRequest, parse
-from workers.serving.sampler import Sampler
 
 _MAX_BODY = 8 * 1024 * 1024  # bytes, far above any prompt that fits a context
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """Where the two routes' answers differ."""
-
-    prefix: str
-    whole: str
-    piece: str
-    chat: bool
-
-    def choice(self, text: str, reason: str | None) -> dict[str, Any]:
-        said = {"message": {"role": "assistant", "content": text}} if self.chat else {"text": text}
-        return {"index": 0, **said, "logprobs": None, "finish_reason": reason}
-
-    def piece_choice(self, text: str, reason: str | None, *, first: bool = False) -> dict[str, Any]:
-        delta: dict[str, str] = {"role": "assistant"} if first else {}
-        if text or first:
-            delta["content"] = text
-        said = {"delta": delta} if self.chat else {"text": text}
-        return {"index": 0, **said, "logprobs": None, "finish_reason": reason}
-
-
-_CHAT = _Shape("chatcmpl-", "chat.completion", "chat.completion.chunk", chat=True)
-_TEXT = _Shape("cmpl-", "text_completion", "text_completion", chat=False)
 
 
 async def chat(request: Request) -> Response:
     engine: Engine = request.app.state.engine
     body = parse(ChatRequest, await read_body(request))
-    engine.check_model(body.model)
-    messages = [{"role": message.role, "content": message.content} for message in body.messages]
-    prompt = await asyncio.to_thread(engine.text.encode_chat, messages)
-    return await _answer(request, body, prompt, _CHAT)
+    messages = [message.for_template() for message in body.messages]
+    wishes = body.wishes
+    answer = await engine.chat(body.model, messages, wishes)
+    choices = [
+        ChatChoice(index, engine.text, logprobs=wishes.logprobs is not None)
+        for index in range(wishes.answers)
+    ]
+    return await _respond(request, body, answer, _Told("chatcmpl-", "chat.completion", ".chunk", choices))
 
 
 async def complete(request: Request) -> Response:
     engine: Engine = request.app.state.engine
     body = parse(CompletionRequest, await read_body(request))
-    engine.check_model(body.model)
-    prompt = body.prompt
-    tokens = await asyncio.to_thread(engine.text.encode, prompt) if isinstance(prompt, str) else prompt
-    return await _answer(request, body, tokens, _TEXT)
+    wishes = body.wishes
+    answer = await engine.complete(body.model, body.prompt, wishes)
+    asked = [
+        prompt for prompt in zip(body.prompt, answer.prompts, strict=True) for _ in range(wishes.answers)
+    ]
+    choices = [
+        TextChoice(
+            index,
+            engine.text,
+            logprobs=wishes.logprobs is not None,
+            echo=_echo(engine, *prompt) if body.echo else None,
+            silent=wishes.limit == 0,
+        )
+        for index, prompt in enumerate(asked)
+    ]
+    return await _respond(request, body, answer, _Told("cmpl-", "text_completion", "", choices))
+
+
+def _echo(engine: Engine, prompt: str | list[int], tokens: list[int]) -> str:
+    return prompt if isinstance(prompt, str) else engine.text.decode(tokens)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """The form of a response: the beginning of its id, what it is, what a piece of it is called beside
+    that, and its choices."""
+
+    prefix: str
+    kind: str
+    piece: str
+    choices: Sequence[Choice]
 
 
 async def read_body(request: Request) -> bytes:
@@ -75,33 +82,20 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _answer(
-    request: Request, body: ChatRequest | CompletionRequest, prompt: list[int], shape: _Shape
+async def _respond(
+    request: Request, body: ChatRequest | CompletionRequest, answer: Answer, told: _Told
 ) -> Response:
-    engine: Engine = request.app.state.engine
-    sampler = Sampler(
-        temperature=1.0 if body.temperature is None else body.temperature,
-        top_p=1.0 if body.top_p is None else body.top_p,
-        seed=body.seed,
-    )
-    answer = engine.generate(
-        body.model,
-        prompt,
-        limit=body.limit,
-        sampler=sampler,
-        stops=body.stop,
-        cache_salt=body.cache_salt or "",
-    )
-    head = {"id": shape.prefix + uuid.uuid4().hex, "created": int(time.time()), "model": body.model}
+    head = {"id": told.prefix + uuid.uuid4().hex, "created": int(time.time()), "model": body.model}
     if body.stream:
-        events = _events(answer, {**head, "object": shape.piece}, shape, body.include_usage)
-        return _EventStream(answer, events)
-    whole = await _unless_gone(request, answer)
+        head["object"] = told.kind + told.piece
+        return _EventStream(answer, _events(answer, head, told.choices, body))
+    whole = await _unless_gone(request, answer, told.choices)
     if whole is None:
         return Response(status_code=499)  # nobody is there to read it
-    text, reason = whole
-    choices = [shape.choice(text, reason)]
-    return JSONResponse({**head, "object": shape.whole, "choices": choices, "usage": _usage(answer)})
+    choices = [choice.whole(piece) for choice, piece in zip(told.choices, whole, strict=True)]
+    return JSONResponse(
+        {**head, "object": told.kind, "choices": choices, "usage": _usage(answer, told.choices)}
+    )
 
 
 class _EventStream(StreamingResponse):
@@ -118,18 +112,30 @@ class _EventStream(StreamingResponse):
             self._answer.close()
 
 
-async def _events(answer: Answer, head: dict[str, Any], shape: _Shape, usage: bool) -> AsyncIterator[str]:
-    """The answer in the pieces and the order in which OpenAI sends them."""
-    every = {**head, "usage": None} if usage else head
+async def _events(
+    answer: Answer,
+    head: dict[str, Any],
+    choices: Sequence[Choice],
+    body: ChatRequest | CompletionRequest,
+) -> AsyncIterator[str]:
+    """The answers in the pieces and the order in which OpenAI sends them."""
+
+    def chunk(choice: dict[str, Any]) -> str:
+        so_far = _usage(answer, choices) if body.usage_of_chunks else None
+        return _event({**head, "choices": [choice], **({"usage": so_far} if body.include_usage else {})})
+
+    opened: set[int] = set()
     try:
-        opened = not shape.chat
-        async for delta in answer.deltas():
-            if not opened:  # not before: a request that fails at once is told of by its first event
-                yield _event({**every, "choices": [shape.piece_choice("", None, first=True)]})
-                opened = True
-            yield _event({**every, "choices": [shape.piece_choice(delta.text, delta.finish_reason)]})
-        if usage:
-            yield _event({**head, "choices": [], "usage": _usage(answer)})
+        async for index, event in answer.events():
+            choice = choices[index]
+            if index not in opened:  # not before: a request that fails at once is told of by its first event
+                opened.add(index)
+                if opening := choice.opening():
+                    yield chunk(opening)
+            if piece := choice.piece(event):
+                yield chunk(choice.chunk(piece))
+        if body.include_usage:
+            yield _event({**head, "choices": [], "usage": _usage(answer, choices)})
     except EngineError as error:
         yield _event(error.body())  # the status line is long gone
     yield "data: [DONE]\n\n"
@@ -139,14 +145,15 @@ def _event(value: dict[str, Any]) -> str:
     return f"data: {json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n\n"
 
 
-def _usage(answer: Answer) -> dict[str, int]:
-    prompt, completion = answer.prompt_tokens, answer.completion_tokens
+def _usage(answer: Answer, choices: Sequence[Choice]) -> dict[str, int]:
+    silent = any(isinstance(choice, TextChoice) and choice.silent for choice in choices)
+    prompt, completion = answer.prompt_tokens, 0 if silent else answer.completion_tokens
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-async def _unless_gone(request: Request, answer: Answer) -> tuple[str, str | None] | None:
-    """The whole text and why it ended, or None, with the answer given up, when the client hangs up first."""
-    reading = asyncio.create_task(_collect(answer))
+async def _unless_gone(request: Request, answer: Answer, choices: Sequence[Choice]) -> list[Piece] | None:
+    """All that was answered, or None, with it given up, when the client hangs up first."""
+    reading = asyncio.create_task(_collect(answer, choices))
     gone = asyncio.create_task(_disconnected(request))
     try:
         await asyncio.wait({reading, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -158,12 +165,12 @@ async def _unless_gone(request: Request, answer: Answer) -> tuple[str, str | Non
         await asyncio.gather(reading, gone, return_exceptions=True)
 
 
-async def _collect(answer: Answer) -> tuple[str, str | None]:
-    text, reason = "", None
-    async for delta in answer.deltas():
-        text += delta.text
-        reason = delta.finish_reason
-    return text, reason
+async def _collect(answer: Answer, choices: Sequence[Choice]) -> list[Piece]:
+    pieces = [Piece() for _ in choices]
+    async for index, event in answer.events():
+        if piece := choices[index].piece(event):
+            pieces[index].extend(piece)
+    return pieces
 
 
 async def _disconnected(request: Request) -> None:

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
 
 from workers.serving import calibration
 from workers.serving.about_base import AboutBase
 from workers.serving.adapter_bank import AdapterBank
+from workers.serving.answer import Answer
 from workers.serving.config import LlamaConfig
-from workers.serving.errors import EngineError, StartError, model_not_found
+from workers.serving.errors import EngineError, StartError
+from workers.serving.grammar import GrammarCompiler
 from workers.serving.kv_cache import KVStore
 from workers.serving.kv_pool import KVPool
 from workers.serving.llama import Llama
+from workers.serving.loan import Loan
 from workers.serving.passing_thread import in_passing_thread
+from workers.serving.penalties import LogitBias, Penalties
 from workers.serving.prefix_cache import scope_of
 from workers.serving.probe import Probe
 from workers.serving.sampler import Sampler
 from workers.serving.scheduler import Scheduler
-from workers.serving.sequence import Delta, Event, Failed, Sequence
+from workers.serving.sequence import Event, Sequence
 from workers.serving.sizing import kv_budget
 from workers.serving.text import Detokenizer, StopStrings, TextModel
+from workers.serving.wishes import Wishes
 
 BASE_NAME = "base"
+Conversation = Many[Mapping[str, str]]
+Prompts = Many[str | Many[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +55,7 @@ class EngineOptions:
 
 
 class Engine:
-    """One base model with its adapters. Start it, ask `generate`, stop it."""
+    """One base model with its adapters. Start it, ask `chat` or `complete`, stop it."""
 
     def __init__(self, options: EngineOptions, on_broken: Callable[[], None] = lambda: None) -> None:
         config = LlamaConfig.read(options.model)
@@ -60,6 +70,7 @@ class Engine:
         self.text = TextModel(options.model)
         self._stop_tokens = config.stop_tokens
         self._vocabulary = config.vocabulary
+        self._grammars = GrammarCompiler(self.text.tokenizer_file, config.vocabulary, config.stop_tokens)
         model = in_passing_thread(lambda: self._load_model(options, config))
         self.adapters = AdapterBank(
             config,
@@ -87,45 +98,119 @@ class Engine:
         """Load the adapter at `path` as `name`; takes a tenth of a second or so. Raises EngineError."""
         self.adapters.load(name, path)
 
-    def check_model(self, name: str) -> None:
-        """Raises EngineError (404) unless the base or a loaded adapter has this name."""
-        if name != BASE_NAME and name not in self.adapters:
-            raise model_not_found(name)
+    def encode_chat(
+        self, model: str, messages: Conversation, *, add_generation_prompt: bool = True
+    ) -> list[int]:
+        """A conversation's tokens as this model is asked with them. May wait as `AdapterBank.acquire` does.
 
-    def generate(
-        self,
-        model: str,
-        prompt: list[int],
-        *,
-        limit: int | None,
-        sampler: Sampler,
-        stops: list[str],
-        cache_salt: str = "",
-    ) -> Answer:
-        """Start answering `prompt`; `limit` new tokens at most, None for what the context holds.
-
-        Requests of one `cache_salt` are one firm's: they take turns with other firms', and share prefixes.
-
-        Raises EngineError: 404 for an unknown model, 400 for a prompt that does not fit, 429 when busy.
+        Raises EngineError.
         """
-        max_tokens = self._room(prompt, limit)
-        adapter = None if model == BASE_NAME else self.adapters.acquire(model)
-        answer = Answer(self.scheduler, len(prompt))
-        answer.sequence = Sequence(
-            tokens=prompt,
-            max_tokens=max_tokens,
-            sampler=sampler,
-            detokenizer=Detokenizer(self.text),
-            stops=StopStrings(stops),
-            stop_tokens=self._stop_tokens,
-            adapter=adapter,
-            report=answer.post,
-            ended=lambda: self.adapters.release(adapter) if adapter else None,
-            tenant=cache_salt,
-            scope=scope_of(cache_salt, adapter.load_id if adapter else BASE_NAME),
-        )
-        self.scheduler.submit(answer.sequence)
+        loan = self._borrow(model)
+        try:
+            return self._encode_chat(loan, messages, add_generation_prompt=add_generation_prompt)
+        finally:
+            loan.give_back()
+
+    async def chat(self, model: str, messages: Conversation, wishes: Wishes) -> Answer:
+        """Start answering a conversation. Raises EngineError as `complete` does."""
+        return await self._answer(model, lambda loan: [self._encode_chat(loan, messages)], wishes)
+
+    async def complete(self, model: str, prompts: Prompts, wishes: Wishes) -> Answer:
+        """Start continuing `prompts`, texts or token ids.
+
+        Raises EngineError: 404 for an unknown model, 400 for a prompt that does not fit or a schema that
+        answers can't be held to, 429 when busy.
+        """
+        return await self._answer(model, lambda loan: self._encode(prompts), wishes)
+
+    async def _answer(self, model: str, encode: Callable[[Loan], list[list[int]]], wishes: Wishes) -> Answer:
+        answer = Answer(self.scheduler)
+        if model == BASE_NAME:
+            loan = self._borrow(model)
+        else:
+            loan = await run_in_threadpool(self._borrow, model)  # may wait: not among the short jobs
+        try:
+            answer.prompts = await asyncio.to_thread(encode, loan)
+            sequences = await asyncio.to_thread(self._sequences, answer, loan, wishes)
+            answer.submit(sequences)
+        finally:
+            loan.give_back()
         return answer
+
+    def _borrow(self, model: str) -> Loan:
+        return Loan(self.adapters, None if model == BASE_NAME else self.adapters.acquire(model))
+
+    def _encode_chat(
+        self, loan: Loan, messages: Conversation, *, add_generation_prompt: bool = True
+    ) -> list[int]:
+        template = loan.adapter.chat_template if loan.adapter else None
+        return self.text.encode_chat(messages, template=template, add_generation_prompt=add_generation_prompt)
+
+    def _encode(self, prompts: Prompts) -> list[list[int]]:
+        return [self.text.encode(one) if isinstance(one, str) else list(one) for one in prompts]
+
+    def _sequences(self, answer: Answer, loan: Loan, wishes: Wishes) -> list[Sequence]:
+        """One for every answer, which all use the loan. Raises EngineError before the first is made."""
+        rooms = [self._room(prompt, wishes.limit) for prompt in answer.prompts]
+        if wishes.bias and not max(wishes.bias) < self._vocabulary:
+            raise EngineError(
+                f"The parameter “logit_bias” has token ids that go from 0 to {self._vocabulary - 1}.",
+                param="logit_bias",
+            )
+        grammar = self._grammars.compile(wishes.schema) if wishes.schema is not None else None
+        sequences: list[Sequence] = []
+        for prompt, room in zip(answer.prompts, rooms, strict=True):
+            for number in range(wishes.answers):
+                loan.take()
+                sequences.append(
+                    self._sequence(prompt, room, wishes, number, loan, answer.reporter(len(sequences)))
+                )
+                if grammar is not None:
+                    sequences[-1].grammar = grammar.copy()
+        return sequences
+
+    def _sequence(
+        self,
+        prompt: list[int],
+        room: int,
+        wishes: Wishes,
+        number: int,
+        loan: Loan,
+        report: Callable[[Event], None],
+    ) -> Sequence:
+        load_id = loan.adapter.load_id if loan.adapter else BASE_NAME
+        return Sequence(
+            tokens=list(prompt),
+            max_tokens=room,
+            sampler=Sampler(
+                temperature=wishes.temperature,
+                top_p=wishes.top_p,
+                top_k=wishes.top_k,
+                min_p=wishes.min_p,
+                seed=None if wishes.seed is None else wishes.seed + number,
+            ),
+            detokenizer=Detokenizer(self.text),
+            stops=StopStrings(wishes.stops),
+            stop_tokens=self._stop_tokens,
+            adapter=loan.adapter,
+            report=report,
+            ended=loan.give_back,
+            tenant=wishes.cache_salt,
+            # What the model thought of a prompt is known only where it is read from its beginning.
+            scope=b"" if wishes.prompt_logprobs else scope_of(wishes.cache_salt, load_id),
+            bias=LogitBias(wishes.bias) if wishes.bias else None,
+            penalties=Penalties(
+                prompt,
+                self._vocabulary,
+                presence=wishes.presence,
+                frequency=wishes.frequency,
+                repetition=wishes.repetition,
+            )
+            if wishes.penalises
+            else None,
+            logprobs=wishes.logprobs,
+            prompt_logprobs=wishes.prompt_logprobs,
+        )
 
     def _room(self, prompt: list[int], limit: int | None) -> int:
         """How many new tokens are allowed. Raises EngineError where prompt and answer don't fit."""
@@ -134,7 +219,7 @@ class Engine:
         if not all(0 <= token < self._vocabulary for token in prompt):
             raise EngineError(f"Token ids go from 0 to {self._vocabulary - 1}.", param="prompt")
         left = self.context - len(prompt)
-        if left < 1:
+        if left < (0 if limit == 0 else 1):
             raise EngineError(
                 f"The prompt has {len(prompt)} tokens and the model's context holds {self.context}, with at "
                 "least one for the answer: shorten the prompt.",
@@ -147,41 +232,8 @@ class Engine:
                 param="max_tokens",
                 code="context_length_exceeded",
             )
-        return left if limit is None else limit
-
-
-class Answer:
-    """One answer as it grows, read from the event loop that asked for it."""
-
-    sequence: Sequence
-
-    def __init__(self, scheduler: Scheduler, prompt_tokens: int) -> None:
-        self._scheduler = scheduler
-        self._loop = asyncio.get_running_loop()
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self.prompt_tokens = prompt_tokens
-        self.completion_tokens = 0
-        self._finished = False
-
-    def post(self, event: Event) -> None:
-        """Called from the engine's thread."""
-        self._loop.call_soon_threadsafe(self._events.put_nowait, event)
-
-    async def deltas(self) -> AsyncIterator[Delta]:
-        """The pieces of text, up to the one with a finish reason. Raises EngineError if the engine fails."""
-        while not self._finished:
-            event = await self._events.get()
-            if isinstance(event, Failed):
-                self._finished = True
-                raise EngineError(event.message, status=500, kind="server_error")
-            self.completion_tokens = event.completion_tokens
-            self._finished = event.finish_reason is not None
-            yield event
-
-    def close(self) -> None:
-        """Give up the rest of the answer, if there is any: nobody will read it."""
-        if not self._finished:
-            self._scheduler.cancel(self.sequence)
+        # Without a limit of its own an answer may fill the context; one token is chosen in any case.
+        return left if limit is None else max(limit, 1)
 
 
 def _context(config: LlamaConfig, wanted: int | None) -> int:

@@ -45,6 +45,10 @@ class Grammar:
         logits[len(allowed) :] = -torch.inf
         return not self._matcher.is_error()
 
+    def copy(self) -> Grammar:
+        """Of another answer, which goes its own way from here."""
+        return Grammar(self._matcher.deep_copy())
+
     def complete_with(self, token: int) -> bool:
         """Take the answer's next token, which is none that ends it. True once nothing may follow.
 

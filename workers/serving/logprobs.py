@@ -1,4 +1,4 @@
-"""What the model thought of tokens: log-probabilities, before temperature and whatever else changes logits."""
+"""What the model thought of tokens: log-probabilities before temperature and all that changes logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes to the logits that a request asks for: bias on tokens, penalties on those that were there before."""
+"""What a request changes in the logits: bias on tokens, penalties on those that were there before."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+
+_FAR = 1e30
 
 
 class LogitBias:
@@ -51,7 +53,8 @@ class Penalties:
         """In place, `[vocabulary]`."""
         if self._repetition != 1.0:
             repeated = torch.where(logits > 0, logits / self._repetition, logits * self._repetition)
-            torch.where(self._seen, repeated, logits, out=logits)
+            # Bounded, or a tiny penalty makes infinities, of which none is the likeliest.
+            torch.where(self._seen, repeated.clamp_(-_FAR, _FAR), logits, out=logits)
         if self._frequency:
             logits.sub_(self._counts, alpha=self._frequency)
         if self._presence:

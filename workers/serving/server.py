@@ -78,10 +78,9 @@ async def tokenize(request: Request) -> Response:
     """A conversation's tokens, so that a person can see what the model sees."""
     engine: Engine = request.app.state.engine
     body = parse(TokenizeRequest, await read_body(request))
-    engine.check_model(body.model)
-    messages = [message.model_dump() for message in body.messages]
-    tokens = await asyncio.to_thread(
-        engine.text.encode_chat, messages, add_generation_prompt=body.add_generation_prompt
+    messages = [message.for_template() for message in body.messages]
+    tokens = await run_in_threadpool(
+        engine.encode_chat, body.model, messages, add_generation_prompt=body.add_generation_prompt
     )
     strings = engine.text.strings(tokens) if body.return_token_strs else None
     return JSONResponse(
