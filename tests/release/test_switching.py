@@ -23,7 +23,8 @@ from webapp.serving.routing import what_is_open
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("web")]
 
 PROMPT = "Put the citations of this passage into our house style."
-STREAMS, TOKENS = 6, 300
+# Long enough to be under way for all of a switch, whatever the machine.
+STREAMS, TOKENS, FEW = 4, 300, 12
 Answer = tuple[str, str, str]
 
 
@@ -76,8 +77,9 @@ def test_streams_end_whole_from_the_version_that_began_them(
     first = live(firm, styles[0], by=firm.alice, approver=firm.bob)
     second = learned(firm, styles[1], by=firm.alice, approver=firm.bob)
     key = firm.key(firm.alice)
-    before, after = (own_words(web.engine, style, PROMPT, max_tokens=TOKENS) for style in styles)
-    assert before != after
+    before = own_words(web.engine, styles[0], PROMPT, max_tokens=TOKENS)
+    after = own_words(web.engine, styles[1], PROMPT, max_tokens=FEW)
+    assert not before.startswith(after)
     news: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def stream() -> Answer:
@@ -94,7 +96,7 @@ def test_streams_end_whole_from_the_version_that_began_them(
             switch(firm, first, second)
         assert web.engine.load_now() > 0, "they are under way"
         assert web.engine.unload(first.engine_name).status_code == 200
-        new = ask(web, key)
+        new = ask(web, key, FEW)
         answers = [stream.result() for stream in streams]
 
     assert {(name, end) for _, name, end in answers} == {("briefs@1", "length")}
