@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -9,9 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
+
+if TYPE_CHECKING:
+    import torch
 
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "a token for tests"
@@ -114,3 +118,23 @@ def reference_tokens(base: Path, adapter: Path | None, prompt: list[int], count:
         )
     tokens: list[int] = out[0, len(prompt) :].tolist()
     return tokens
+
+
+@functools.cache
+def reference_model(base: Path, adapter: Path | None) -> Any:
+    """The model of transformers and PEFT in fp32, read once for all tests."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    return (model if adapter is None else PeftModel.from_pretrained(model, str(adapter))).eval()
+
+
+def reference_logits(base: Path, adapter: Path | None, tokens: Sequence[int]) -> torch.Tensor:
+    """What follows each token, `[tokens, vocabulary]`."""
+    import torch
+
+    with torch.inference_mode():
+        logits: torch.Tensor = reference_model(base, adapter)(input_ids=torch.tensor([list(tokens)])).logits
+    return logits[0]
