@@ -16,7 +16,7 @@ from webapp.core.errors import AppError, NotFound
 from webapp.core.pages import page_of, show
 from webapp.tenants.gates import MemberRequest, gate
 from webapp.tenants.models import ApiKey
-from webapp.tenants.permissions import Action
+from webapp.tenants.permissions import Action, require
 from webapp.usage import limits, reports, selectors, services, texts
 from webapp.usage.allowances import allowance_of, default_allowance
 from webapp.usage.forms import LimitsForm, TextLogForm
@@ -112,10 +112,11 @@ def firm_limits(request: MemberRequest) -> HttpResponse:
     return render(request, "usage/limits.html", context)
 
 
-@gate(Action.MANAGE)
+@gate(Action.VIEW)
 def key_limits(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
     tenant_id = request.member.tenant_id
-    key = selectors.key(tenant_id, key_id)
+    key = selectors.key(tenant_id, key_id)  # to another firm it does not exist, whatever their role
+    require(request.member, Action.MANAGE)
     first = selectors.first_of_line(key)
     limit = selectors.limits(tenant_id).get(first)
     form = LimitsForm(request.POST or None, initial=LimitsForm.initial_of(limit))
