@@ -1,4 +1,4 @@
-"""Log-probabilities are those of transformers and PEFT, of answers and prompts, in both of OpenAI's shapes."""
+"""Log-probabilities are those of transformers and PEFT, of answers and prompts, in OpenAI's shapes."""
 
 from __future__ import annotations
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
-from torch import Tensor
+from numpy.typing import NDArray
 
 from workers.serving.errors import EngineError
 
@@ -36,13 +35,13 @@ class Grammar:
     def __init__(self, matcher: LLMatcher) -> None:
         self._matcher = matcher
 
-    def change(self, logits: Tensor) -> bool:
+    def change(self, logits: NDArray[np.float32]) -> bool:
         """Leave only tokens that may come next, in place, `[vocabulary]`. False once the schema has become
-        more than can be computed within its limits."""
+        more than can be computed within the library's limits."""
         mask = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         allowed = np.unpackbits(mask, count=min(len(logits), 8 * len(mask)), bitorder="little")
-        logits[: len(allowed)].masked_fill_(torch.from_numpy(allowed) == 0, -torch.inf)
-        logits[len(allowed) :] = -torch.inf
+        logits[: len(allowed)][allowed == 0] = -np.inf
+        logits[len(allowed) :] = -np.inf
         return not self._matcher.is_error()
 
     def copy(self) -> Grammar:
@@ -50,13 +49,9 @@ class Grammar:
         return Grammar(self._matcher.deep_copy())
 
     def complete_with(self, token: int) -> bool:
-        """Take the answer's next token, which is none that ends it. True once nothing may follow.
-
-        Raises ValueError for a token that `change` left out.
-        """
-        if not self._matcher.consume_token(token):
-            raise ValueError("A token was chosen that the grammar does not allow.")
-        return bool(self._matcher.is_stopped())
+        """Take the answer's next token, one that `change` left and none that ends it. True once nothing may
+        follow. What can't be computed here is told by the next `change`."""
+        return self._matcher.consume_token(token) and self._matcher.is_stopped()
 
 
 class GrammarCompiler:

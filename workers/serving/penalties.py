@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 _FAR = 1e30
 
@@ -14,10 +14,10 @@ class LogitBias:
     """OpenAI's `logit_bias`: a number added to the logits of some tokens."""
 
     def __init__(self, bias: Mapping[int, float]) -> None:
-        self._tokens = torch.tensor(list(bias.keys()), dtype=torch.int64)
-        self._values = torch.tensor(list(bias.values()), dtype=torch.float32)
+        self._tokens = np.asarray(list(bias.keys()))
+        self._values = np.asarray(list(bias.values()), np.float32)
 
-    def change(self, logits: Tensor) -> None:
+    def change(self, logits: NDArray[np.float32]) -> None:
         """In place, `[vocabulary]`."""
         logits[self._tokens] += self._values
 
@@ -40,8 +40,8 @@ class Penalties:
         repetition: float = 1.0,
     ) -> None:
         self._presence, self._frequency, self._repetition = presence, frequency, repetition
-        self._counts = torch.zeros(vocabulary)
-        self._seen = torch.zeros(vocabulary, dtype=torch.bool)
+        self._counts = np.zeros(vocabulary, np.float32)  # of the answer's tokens
+        self._seen = np.zeros(vocabulary, np.bool_)  # tokens of prompt and answer
         self._seen[list(prompt)] = True
 
     def add(self, token: int) -> None:
@@ -49,13 +49,14 @@ class Penalties:
         self._counts[token] += 1
         self._seen[token] = True
 
-    def change(self, logits: Tensor) -> None:
+    def change(self, logits: NDArray[np.float32]) -> None:
         """In place, `[vocabulary]`."""
         if self._repetition != 1.0:
-            repeated = torch.where(logits > 0, logits / self._repetition, logits * self._repetition)
+            seen = logits[self._seen]
             # Bounded, or a tiny penalty makes infinities, of which none is the likeliest.
-            torch.where(self._seen, repeated.clamp_(-_FAR, _FAR), logits, out=logits)
+            raised = np.clip(seen / np.float64(self._repetition), -_FAR, _FAR)
+            logits[self._seen] = np.where(seen > 0, raised, seen * self._repetition)
         if self._frequency:
-            logits.sub_(self._counts, alpha=self._frequency)
+            logits -= self._counts * np.float32(self._frequency)
         if self._presence:
-            logits.sub_((self._counts > 0).float(), alpha=self._presence)
+            logits[self._counts > 0] -= self._presence

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from workers.serving.errors import Failed
@@ -24,7 +24,10 @@ _TOO_COMPLEX = Failed(
     param="response_format",
 )
 
-_LIKELY = 256  # nearly always enough candidates for top-p; sorting a whole vocabulary costs milliseconds
+_LIKELY = 256  # tokens; nearly always enough of them for top-p
+_TINY = 1e-30  # a temperature; what is smaller chooses alike
+
+Row = NDArray[np.float32]  # [vocabulary]
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Chosen:
 class Sampler:
     """One request's way of choosing. Temperature 0 takes the likeliest token; a seed repeats its choices.
 
-    A token stays in question if it is among the `top_k` likeliest (0: all), at least `min_p` times as likely
-    as the likeliest (Nguyen et al. 2024), and within the nucleus `top_p` of those (Holtzman et al. 2020).
+    A token stays in question if it is at least `min_p` times as likely as the likeliest (Nguyen et al. 2024),
+    among the `top_k` likeliest (0: all), and within the nucleus `top_p` of those (Holtzman et al. 2020).
     """
 
     temperature: float = 1.0
@@ -48,41 +51,52 @@ class Sampler:
     top_k: int = 0
     min_p: float = 0.0
     seed: int | None = None
-    _random: torch.Generator = field(init=False, repr=False)
+    _random: np.random.Generator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._random = torch.Generator()
-        self._random.manual_seed(secrets.randbits(63) if self.seed is None else self.seed)
+        self._random = np.random.default_rng(None if self.seed is None else self.seed % 2**64)
 
-    def draw(self, logits: Tensor) -> int:
+    def draw(self, logits: Row) -> int:
         """A token from softmax(logits / temperature), of those in question."""
         # The maximum goes first, so that a tiny temperature can't overflow.
-        probabilities = torch.softmax((logits - logits.max()) / self.temperature, dim=-1)
+        with np.errstate(over="ignore"):
+            weights: Row = np.exp((logits - logits.max()) / max(self.temperature, _TINY))
         if self.min_p:
-            probabilities[probabilities < self.min_p * probabilities.max()] = 0.0
+            weights[weights < self.min_p] = 0.0  # the likeliest weighs 1
         if not self.top_k and self.top_p >= 1.0:
-            return int(self._pick(probabilities))
-        likely, tokens = self._likeliest(probabilities)
-        return int(tokens[self._pick(likely)])
+            return self._pick(weights)
+        tokens = self._likeliest(weights)
+        return int(tokens[self._pick(weights[tokens])])
 
-    def _likeliest(self, probabilities: Tensor) -> tuple[Tensor, Tensor]:
-        """The tokens within top-k and top-p, best first: their probabilities, and which they are."""
-        size = probabilities.shape[0]
-        likely, tokens = probabilities.topk(min(self.top_k or _LIKELY, size))
-        if self.top_p >= 1.0:
-            return likely, tokens
-        nucleus = self.top_p * float(likely.sum() if self.top_k else probabilities.sum())
-        if float(likely.sum()) < nucleus:
-            likely, tokens = probabilities.sort(descending=True)
-        mass_before = likely.cumsum(-1) - likely
-        inside = mass_before < nucleus
-        return likely[inside], tokens[inside]
+    def _likeliest(self, weights: Row) -> NDArray[np.intp]:
+        """The tokens within top-k and top-p, best first."""
+        if self.top_k:
+            tokens = _best(weights, self.top_k)
+            nucleus = self.top_p * weights[tokens].sum(dtype=np.float64)
+        else:
+            nucleus = self.top_p * weights.sum(dtype=np.float64)
+            # Sorting a whole vocabulary costs milliseconds, and is rarely needed.
+            for size in (_LIKELY, 16 * _LIKELY, len(weights)):
+                tokens = _best(weights, size)
+                if weights[tokens].sum(dtype=np.float64) >= nucleus:
+                    break
+        mass = weights[tokens].cumsum(dtype=np.float64)
+        # One more than the tokens that together still weigh too little.
+        return tokens[: int(mass.searchsorted(nucleus)) + 1]
 
-    def _pick(self, weights: Tensor) -> Tensor:
+    def _pick(self, weights: Row) -> int:
         """An index, likely in proportion to its weight."""
-        cumulative = weights.double().cumsum(-1)
-        point = torch.rand((), generator=self._random, dtype=torch.float64) * cumulative[-1]
-        return torch.searchsorted(cumulative, point, right=True).clamp_(max=weights.shape[0] - 1)
+        mass = weights.cumsum(dtype=np.float64)
+        point = min(self._random.random() * mass[-1], np.nextafter(mass[-1], 0))
+        return int(mass.searchsorted(point, side="right"))
+
+
+def _best(weights: Row, count: int) -> NDArray[np.intp]:
+    """The tokens of the `count` largest weights, the largest first, of equal ones the first."""
+    if count >= len(weights):
+        return np.argsort(-weights, kind="stable")
+    tokens = np.sort(np.argpartition(weights, -count)[-count:])
+    return tokens[np.argsort(-weights[tokens], kind="stable")]
 
 
 def choose(logits: Tensor, sequences: Many[Sequence]) -> list[Chosen | Failed]:
@@ -92,19 +106,21 @@ def choose(logits: Tensor, sequences: Many[Sequence]) -> list[Chosen | Failed]:
     """
     if not sequences:
         return []
-    best, likeliest = logits.max(dim=-1)
-    usable, greedy = best.isfinite().tolist(), likeliest.tolist()
-    chosen: list[int | Failed] = [
-        (_choose(logits[row], greedy[row], sequence) if usable[row] else OVERFLOWED)
-        for row, sequence in enumerate(sequences)
+    # NumPy in one thread: what is done here is so little that threads would mostly wait for each other.
+    numbers: NDArray[np.float32] = logits.numpy()
+    likeliest = numbers.argmax(axis=1)
+    usable = np.isfinite(numbers[np.arange(len(numbers)), likeliest])
+    chosen = [
+        _choose(row, int(best), sequence) if right else OVERFLOWED
+        for row, best, right, sequence in zip(numbers, likeliest, usable, sequences, strict=True)
     ]
     told = _logprobs(logits, sequences, chosen)
     return [one if isinstance(one, Failed) else Chosen(one, told.get(row)) for row, one in enumerate(chosen)]
 
 
-def _choose(logits: Tensor, likeliest: int, sequence: Sequence) -> int | Failed:
+def _choose(logits: Row, likeliest: int, sequence: Sequence) -> int | Failed:
     if sequence.bias or sequence.penalties or sequence.grammar:
-        logits = logits.clone()
+        logits = logits.copy()
         if sequence.bias:
             sequence.bias.change(logits)
         if sequence.penalties:
