@@ -11,14 +11,15 @@ from __future__ import annotations
 import functools
 import json
 import re
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-_PRIVATE = 0xF0000  # names of marks begin and end with this character, and have others for their number
-_DIGITS = 0xF0100
 _BREAKS = range(0x100000, 0x10FFFE)  # the character of a break is one of these that no message has
+# Begins the names of marks; nobody who writes a message can guess it, and nothing tells it.
+_SECRET = "\U000f0000" + secrets.token_hex(16)
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Marks:
         written = {str(token["content"]) for token in added if token["content"] in template}
         self._names = {mark: _name(number) for number, mark in enumerate(sorted(special | written))}
         self._written = _any_of(self._names)
-        self._in_answers = _Breaker(special | set(self._names.values()))
-        self._elsewhere = _Breaker(set(self._names) | set(self._names.values()))
+        self._in_answers = _Breaker(special)
+        self._elsewhere = _Breaker(self._names)
         self._tokenizer = _renamed(tokenizer, tuple(self._names.items()))
 
     def break_up(self, messages: Sequence[Mapping[str, str]]) -> Broken:
@@ -56,11 +57,21 @@ class Marks:
         return Broken([self._broken(message, at) for message in messages], at)
 
     def encode(self, rendered: str, at: str) -> list[int]:
-        """The tokens of what the template made of broken messages, or of a part of it that ends with no
-        part of a mark; nothing is put before or behind them."""
+        """The tokens of what the template made of messages that are broken at `at`, or of a part of it that
+        begins and ends at no part of a mark; nothing is put before or behind them."""
+        return list(self._tokenizer.encode(self._named(rendered, at), add_special_tokens=False).ids)
+
+    def encode_batch(self, rendered: Iterable[tuple[str, str]]) -> list[list[int]]:
+        """As `encode`, for pairs of its arguments."""
+        texts = [self._named(text, at) for text, at in rendered]
+        found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [list(encoding.ids) for encoding in found]
+
+    def _named(self, rendered: str, at: str) -> str:
+        """With the template's marks under their other names, and the breaks gone."""
         if self._written is not None:
             rendered = self._written.sub(lambda found: self._names[found[0]], rendered)
-        return list(self._tokenizer.encode(rendered.replace(at, ""), add_special_tokens=False).ids)
+        return rendered.replace(at, "")
 
     def _broken(self, message: Mapping[str, str], at: str) -> dict[str, str]:
         breaker = self._in_answers if message["role"] == "assistant" else self._elsewhere
@@ -115,7 +126,7 @@ def _any_of(strings: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _name(number: int) -> str:
-    return chr(_PRIVATE) + "".join(chr(_DIGITS + int(digit)) for digit in str(number)) + chr(_PRIVATE)
+    return f"{_SECRET}-{number};"
 
 
 def _unused(texts: Iterable[str]) -> str:

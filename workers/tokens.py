@@ -45,17 +45,17 @@ class TokenCounter:
         ]
 
     def _lengths(self, chats: Sequence[Chat]) -> list[tuple[int, int]]:
-        texts: list[str] = []
-        for chat in chats:
-            question = [*map(dict, chat.context), {"role": "user", "content": chat.prompt}]
-            answered = [*question, {"role": "assistant", "content": chat.completion}]
-            asked = self._text.render(question, add_generation_prompt=True)
-            whole = self._text.render(answered, add_generation_prompt=False)
-            texts += [asked, whole[len(asked) :]]
-        tokens = self._text.encode_batch(texts)
+        conversations = [
+            [
+                *chat.context,
+                {"role": "user", "content": chat.prompt},
+                {"role": "assistant", "content": chat.completion},
+            ]
+            for chat in chats
+        ]
         return [
             (len(asked), self._until_stop(answer))
-            for asked, answer in zip(tokens[::2], tokens[1::2], strict=True)
+            for asked, answer in self._text.encode_examples(conversations)
         ]
 
     def _until_stop(self, tokens: Sequence[int]) -> int:

@@ -7,10 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 from workers.engine.errors import EngineError
+from workers.marks import Marks
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from workers.engine.learner import Base
 
 Split = Literal["train", "heldout"]
@@ -91,13 +95,15 @@ def encode_one(base: Base, prompt: str, completion: str, context: Sequence[dict[
     The answer is tokenised apart for that reason: joined, its first letters could melt into the prompt's last
     token. Its labels end with the token that ends an answer. Raises EngineError for a base that can't chat.
     """
-    question, asked = _asked(base, prompt, context)
-    answered = [*question, {"role": "assistant", "content": completion}]
-    whole = str(base.tokenizer.apply_chat_template(answered, tokenize=False))
+    marks = _marks(base)
+    answer = {"role": "assistant", "content": completion}
+    broken = marks.break_up([*context, {"role": "user", "content": prompt}, answer])
+    asked = _render(base, broken.messages[:-1], add_generation_prompt=True)
+    whole = _render(base, broken.messages, add_generation_prompt=False)
     if not whole.startswith(asked):
         raise EngineError("The base model's chat template rewrites what was asked: choose another base.")
-    prompt_tokens = _tokens(base, asked)
-    answer_tokens = _tokens(base, whole[len(asked) :])
+    prompt_tokens = marks.encode(asked, broken.at)
+    answer_tokens = marks.encode(whole[len(asked) :], broken.at)
     return Example((*prompt_tokens, *_until_stop(answer_tokens, base.stop_tokens)), len(prompt_tokens))
 
 
@@ -106,20 +112,31 @@ def encode_prompt(
 ) -> list[int]:
     """The tokens behind which an answer is generated; the end of them where they would leave less than `room`
     tokens of the base's context. Raises EngineError for a base that can't chat."""
-    return _tokens(base, _asked(base, prompt, context)[1])[room - base.context :]
+    marks = _marks(base)
+    broken = marks.break_up([*context, {"role": "user", "content": prompt}])
+    text = _render(base, broken.messages, add_generation_prompt=True)
+    return marks.encode(text, broken.at)[room - base.context :]
 
 
-def _asked(base: Base, prompt: str, context: Sequence[dict[str, str]]) -> tuple[list[dict[str, str]], str]:
-    """What was said before the answer, as messages and as the base reads it."""
-    if base.tokenizer.chat_template is None:
+# Of the tokenizers in use: a process has one, tests have several.
+_known_marks: WeakKeyDictionary[PreTrainedTokenizerBase, Marks] = WeakKeyDictionary()
+
+
+def _marks(base: Base) -> Marks:
+    """What tells the base's chat marks from text of an example, as when it is served."""
+    tokenizer = base.tokenizer
+    if tokenizer.chat_template is None:
         raise EngineError("The base model has no chat template: choose one that was made for conversations.")
-    question = [*context, {"role": "user", "content": prompt}]
-    asked = base.tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=True)
-    return question, str(asked)
+    if tokenizer not in _known_marks:
+        _known_marks[tokenizer] = Marks(tokenizer.backend_tokenizer.to_str(), tokenizer.chat_template)
+    return _known_marks[tokenizer]
 
 
-def _tokens(base: Base, text: str) -> list[int]:
-    return list(base.tokenizer(text, add_special_tokens=False)["input_ids"])
+def _render(base: Base, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
+    text = base.tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=add_generation_prompt
+    )
+    return str(text)
 
 
 def _until_stop(tokens: list[int], stops: frozenset[int]) -> list[int]:

@@ -11,7 +11,7 @@ from jinja2 import Template, TemplateError
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from workers.marks import Marks
+from workers.marks import Broken, Marks
 from workers.serving.errors import EngineError
 
 _KEPT = 64  # compiled templates; adapters of one base mostly share theirs
@@ -40,14 +40,38 @@ class ChatEncoder:
 
         Raises EngineError for messages that the template refuses.
         """
+        compiled, marks = self._prepared(self._source(template))
+        broken = _break_up(marks, messages)
+        text = self._render(compiled, broken.messages, add_generation_prompt=add_generation_prompt)
+        return marks.encode(text, broken.at)
+
+    def encode_examples(
+        self, conversations: Sequence[Sequence[Mapping[str, str]]]
+    ) -> list[tuple[list[int], list[int]]]:
+        """Of each conversation, whose last message is the answer, the tokens up to where the answer begins,
+        and those of the rest: tokenised apart, as the trainer does. Raises as `encode`."""
+        compiled, marks = self._prepared(self._source(None))
+        rendered: list[tuple[str, str]] = []
+        for messages in conversations:
+            broken = _break_up(marks, messages)
+            asked = self._render(compiled, broken.messages[:-1], add_generation_prompt=True)
+            whole = self._render(compiled, broken.messages, add_generation_prompt=False)
+            rendered += [(asked, broken.at), (whole[len(asked) :], broken.at)]
+        tokens = marks.encode_batch(rendered)
+        return list(zip(tokens[::2], tokens[1::2], strict=True))
+
+    def _source(self, template: str | None) -> str:
         source = self._template if template is None else template
         if source is None:
             raise EngineError("This base model has no chat template: use /v1/completions.", param="messages")
-        compiled, marks = self._prepared(source)
+        return source
+
+    def _render(
+        self, compiled: Template, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool
+    ) -> str:
         try:
-            broken = marks.break_up(messages)
-            text = compiled.render(
-                messages=broken.messages, add_generation_prompt=add_generation_prompt, **self._special
+            return compiled.render(
+                messages=messages, add_generation_prompt=add_generation_prompt, **self._special
             )
         except TemplateError:
             raise EngineError(
@@ -55,14 +79,18 @@ class ChatEncoder:
                 "assistant in turn.",
                 param="messages",
             ) from None
-        except ValueError:
-            raise EngineError(
-                "The messages have too many characters of private use: leave some out.", param="messages"
-            ) from None
-        return marks.encode(text, broken.at)
 
     def _prepare(self, source: str) -> tuple[Template, Marks]:
         return _compile(source), Marks(self._tokenizer_json, source)
+
+
+def _break_up(marks: Marks, messages: Sequence[Mapping[str, str]]) -> Broken:
+    try:
+        return marks.break_up(messages)
+    except ValueError:
+        raise EngineError(
+            "The messages have every character of private use there is: leave some out.", param="messages"
+        ) from None
 
 
 def _compile(source: str) -> Template:

@@ -50,6 +50,12 @@ class TextModel:
         """
         return self._chat.encode(messages, template=template, add_generation_prompt=add_generation_prompt)
 
+    def encode_examples(
+        self, conversations: Sequence[Sequence[Mapping[str, str]]]
+    ) -> list[tuple[list[int], list[int]]]:
+        """Of each conversation, the tokens up to where the last answer begins, and those of the rest."""
+        return self._chat.encode_examples(conversations)
+
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each text as it stands, nothing put before or behind it."""
         found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
