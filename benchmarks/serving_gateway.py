@@ -53,7 +53,8 @@ def _overhead(engine: serving_engine.RunningEngine, url: str, key: str) -> float
     """Milliseconds at the median."""
     body = {"model": BASE, "prompt": "The court", "max_tokens": 1, "temperature": 0}
     headers = {"Authorization": f"Bearer {key}"}
-    through, direct = [], []
+    through: list[float] = []
+    direct: list[float] = []
     with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as gateway:
         for turn in range(ASKED + 20):
             for http, seconds in ((engine.http, direct), (gateway, through)):

@@ -22,7 +22,7 @@ def main(way: str, model: Path, requests: Requests, adapters: list[str]) -> None
     from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(2)
-    base: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+    base: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     base.generation_config.eos_token_id = None
     base.generation_config.pad_token_id = 0
     if way != "base":

@@ -51,17 +51,12 @@ def narrow_engine(tiny_model: Path, adapters_root: Path) -> Iterator[RunningEngi
 
 
 @pytest.fixture(scope="session")
-def exact_engine(tiny_model: Path, adapters_root: Path, adapters: dict[str, Path]) -> Iterator[RunningEngine]:
-    """An engine whose weights are the base's own, with the adapter rank-16: its numbers can be compared."""
-    with running_engine(tiny_model, "--weights", "float32", "--adapters-root", str(adapters_root)) as running:
-        assert running.load("rank-16", adapters["rank-16"]).status_code == 200
-        yield running
-
-
-@pytest.fixture(scope="session")
 def engine(tiny_model: Path, adapters_root: Path, adapters: dict[str, Path]) -> Iterator[RunningEngine]:
-    """A running engine that has loaded `adapters`. Tests that load more unload it again."""
-    with running_engine(tiny_model, "--adapters-root", str(adapters_root)) as running:
+    """A running engine that has loaded `adapters`. Tests that load more unload it again.
+
+    Its weights are the base's own, so that its numbers can be compared; tests/live.py has one in 8 bits.
+    """
+    with running_engine(tiny_model, "--weights", "float32", "--adapters-root", str(adapters_root)) as running:
         for name, folder in adapters.items():
             assert running.load(name, folder).status_code == 200
         yield running

@@ -6,21 +6,27 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from tests.serving.engines import RunningEngine, reference_tokens
 from workers.serving.adapter_bank import AdapterBank
 from workers.serving.config import LlamaConfig
-from workers.serving.kv_cache import KVPool
-from workers.serving.llama import Llama, Segment
+from workers.serving.kv_cache import KVStore
+from workers.serving.kv_pool import KVPool
+from workers.serving.llama import Llama
+from workers.serving.probe import Probe
 from workers.serving.sampler import Sampler
 from workers.serving.scheduler import Scheduler
 from workers.serving.sequence import Sequence
+from workers.serving.steps import Segment
 from workers.serving.text import Detokenizer, StopStrings, TextModel
 
 PROMPTS = [
@@ -56,46 +62,131 @@ def test_the_adapters_answer_unlike_the_base_and_each_other(
     assert len(answers) == len(adapters) + 1
 
 
-@pytest.mark.parametrize("step_tokens", [256, 7], ids=["whole prompts", "prompts in chunks"])
-def test_tokens_equal_the_references_when_all_run_together(
-    tiny_model: Path,
-    adapters: dict[str, Path],
-    expected: dict[tuple[str, str], list[int]],
-    tokenizer: Tokenizer,
-    step_tokens: int,
-) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """One request of a mix: it comes once `after` tokens of all were told, and may be given up after some."""
+
+    model: str
+    prompt: str
+    tokens: int
+    after: int
+    given_up_after: int | None
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Llama:
+    return Llama.load(tiny_model, LlamaConfig.read(tiny_model), 512)
+
+
+@pytest.fixture(scope="module")
+def bank(tiny_model: Path, adapters: dict[str, Path], model: Llama) -> AdapterBank:
     config = LlamaConfig.read(tiny_model)
-    text = TextModel(tiny_model)
-    bank = AdapterBank(
-        config, base_name="base", root=None, arena_bytes=2**24, max_registered=8, probe=None
+    made = AdapterBank(
+        config, base_name="base", root=None, arena_bytes=2**24, max_registered=8, probe=Probe(model)
     )
     for name, folder in adapters.items():
-        bank.load(name, str(folder))
-    scheduler = Scheduler(
-        Llama.load(tiny_model, config, 512), KVPool(config, 4096), max_running=6, step_tokens=step_tokens
-    )
-    sequences: dict[tuple[str, str], Sequence] = {}
-    ended = {key: threading.Event() for key in expected}
-    for name, prompt in expected:
-        sequences[name, prompt] = Sequence(
-            tokens=tokenizer.encode(prompt).ids,
-            max_tokens=COUNT,
-            sampler=Sampler(temperature=0),
-            detokenizer=Detokenizer(text),
-            stops=StopStrings([]),
-            stop_tokens=config.stop_tokens,
-            adapter=None if name == "base" else bank.acquire(name),
-            report=lambda event: None,
-            ended=ended[name, prompt].set,
+        made.load(name, str(folder))
+    return made
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_tokens_equal_the_references_in_every_mix(
+    tiny_model: Path,
+    model: Llama,
+    bank: AdapterBank,
+    expected: dict[tuple[str, str], list[int]],
+    tokenizer: Tokenizer,
+    data: st.DataObject,
+) -> None:
+    """Whoever is beside a request, however its prompt is cut, whenever others come, leave or are given up."""
+    keys = st.sampled_from(sorted(expected))
+    mix = data.draw(
+        st.lists(
+            st.builds(
+                lambda key, tokens, after, given_up_after: Asked(*key, tokens, after, given_up_after),
+                keys,
+                st.integers(1, COUNT),
+                st.integers(0, 30),
+                st.one_of(st.none(), st.integers(1, COUNT)),
+            ),
+            min_size=1,
+            max_size=12,
         )
-        scheduler.submit(sequences[name, prompt])
-    scheduler.start()
-    try:
-        for key, sequence in sequences.items():
-            assert ended[key].wait(60)
-            assert sequence.tokens[sequence.prompt_length :] == expected[key], key
-    finally:
-        scheduler.stop()
+    )
+    run = Mix(tiny_model, model, bank, tokenizer, mix)
+    run.through(
+        max_running=data.draw(st.integers(1, 8)),
+        step_tokens=data.draw(st.sampled_from([4, 7, 33, 256])),
+        blocks=data.draw(st.integers(6, 40)),
+    )
+    for asked, sequence in zip(mix, run.sequences, strict=True):
+        wanted = expected[asked.model, asked.prompt][: asked.tokens]
+        told = sequence.tokens[sequence.prompt_length :]
+        if asked.given_up_after is None:
+            assert told == wanted, asked
+        else:
+            assert told == wanted[: len(told)], asked
+
+
+class Mix:
+    """A mix of requests on a scheduler of its own, run until the last has ended."""
+
+    def __init__(
+        self, folder: Path, model: Llama, bank: AdapterBank, tokenizer: Tokenizer, mix: list[Asked]
+    ) -> None:
+        self._model, self._bank, self._mix = model, bank, mix
+        self._text = TextModel(folder)
+        self._told = 0
+        self._left = [threading.Event() for _ in mix]
+        self.sequences = [self._sequence(number, asked, tokenizer) for number, asked in enumerate(mix)]
+        self._coming = sorted(range(len(mix)), key=lambda number: mix[number].after)
+
+    def through(self, *, max_running: int, step_tokens: int, blocks: int) -> None:
+        pool = KVPool(KVStore(self._model.config, blocks))
+        self._scheduler = Scheduler(self._model, pool, max_running=max_running, step_tokens=step_tokens)
+        self._submit_next()  # there is always one that the others can wait for
+        self._scheduler.start()
+        try:
+            for left in self._left:
+                assert left.wait(60)
+        finally:
+            self._scheduler.stop()
+        assert pool.used_blocks == 0
+
+    def _submit_next(self) -> None:
+        self._scheduler.submit(self.sequences[self._coming.pop(0)])
+
+    def _sequence(self, number: int, asked: Asked, tokenizer: Tokenizer) -> Sequence:
+        adapter = None if asked.model == "base" else self._bank.acquire(asked.model)
+
+        def ended() -> None:
+            if adapter is not None:
+                self._bank.release(adapter)
+            self._left[number].set()
+            if self._coming:
+                self._submit_next()
+
+        return Sequence(
+            tokens=tokenizer.encode(asked.prompt).ids,
+            max_tokens=asked.tokens,
+            sampler=Sampler(temperature=0),
+            detokenizer=Detokenizer(self._text),
+            stops=StopStrings([]),
+            stop_tokens=self._model.config.stop_tokens,
+            adapter=adapter,
+            report=lambda event: self._hear(number),
+            ended=ended,
+        )
+
+    def _hear(self, number: int) -> None:
+        """In the engine's thread, whenever a sequence tells something."""
+        self._told += 1
+        while self._coming and self._mix[self._coming[0]].after <= self._told:
+            self._submit_next()
+        sequence, limit = self.sequences[number], self._mix[number].given_up_after
+        if limit is not None and len(sequence.tokens) - sequence.prompt_length >= limit:
+            self._scheduler.cancel(sequence)
 
 
 def test_answers_equal_the_references_over_http_streaming_and_whole_at_once(
@@ -179,9 +270,9 @@ def test_a_base_with_an_untied_head_and_scaled_positions_gives_the_references_to
     prompt = torch.randint(0, 97, (1, 90)).tolist()[0]
     with torch.inference_mode():
         wanted = reference(torch.tensor([prompt])).logits[0, -1]
-        cache = KVPool(config, 100).allocate(90)
+        cache = KVPool(KVStore(config, 4)).allocate(90)
         assert cache is not None
         model = Llama.load(tmp_path, config, 100)
-        assert model.forward([Segment(prompt[:50], cache, wants_logits=False)]).shape == (0, 97)
+        assert model.forward([Segment(prompt[:50], cache, logits=0)]).shape == (0, 97)
         cache.length = 50
         assert torch.allclose(model.forward([Segment(prompt[50:], cache)])[0], wanted, atol=1e-4)

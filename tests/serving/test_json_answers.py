@@ -40,8 +40,8 @@ def wanted(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def client(exact_engine: RunningEngine) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{exact_engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
+def client(engine: RunningEngine) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
         yield client
 
 
@@ -58,13 +58,13 @@ def test_answers_are_what_the_schema_allows(client: openai.OpenAI, model: str) -
     assert len(set(answers)) == 4
 
 
-def test_streamed_and_greedy_they_are_too(exact_engine: RunningEngine) -> None:
+def test_streamed_and_greedy_they_are_too(engine: RunningEngine) -> None:
     body = {"response_format": wanted(CITATION), "max_tokens": 400}
-    whole = exact_engine.chat("rank-16", "Cite", **body).json()["choices"][0]["message"]["content"]
+    whole = engine.chat("rank-16", "Cite", **body).json()["choices"][0]["message"]["content"]
     jsonschema.validate(json.loads(whole), CITATION)
     asked = {"model": "rank-16", "messages": [{"role": "user", "content": "Cite"}], "temperature": 0}
     text = ""
-    with exact_engine.http.stream(
+    with engine.http.stream(
         "POST", "/v1/chat/completions", json={**asked, **body, "stream": True}
     ) as response:
         for line in response.iter_lines():
@@ -80,9 +80,9 @@ def test_the_official_clients_parse_gives_a_model(client: openai.OpenAI) -> None
     assert isinstance(answer.choices[0].message.parsed, Citation)
 
 
-def test_a_json_object_is_one_wherever_it_is_cut(exact_engine: RunningEngine) -> None:
+def test_a_json_object_is_one_wherever_it_is_cut(engine: RunningEngine) -> None:
     """Without a schema a model that knows no JSON may write for ever; that begins as one does."""
-    choice = exact_engine.chat(
+    choice = engine.chat(
         "rank-16", "Cite", response_format={"type": "json_object"}, max_tokens=20, temperature=1, seed=2
     ).json()["choices"][0]
     assert choice["message"]["content"].startswith("{")
@@ -91,28 +91,28 @@ def test_a_json_object_is_one_wherever_it_is_cut(exact_engine: RunningEngine) ->
         assert isinstance(json.loads(choice["message"]["content"]), dict)
 
 
-def test_an_answer_that_is_cut_by_its_length_says_so(exact_engine: RunningEngine) -> None:
-    choice = exact_engine.chat("base", "Cite", response_format=wanted(CITATION), max_tokens=3).json()
+def test_an_answer_that_is_cut_by_its_length_says_so(engine: RunningEngine) -> None:
+    choice = engine.chat("base", "Cite", response_format=wanted(CITATION), max_tokens=3).json()
     assert choice["choices"][0]["finish_reason"] == "length"
 
 
-def test_continuations_can_be_held_too_and_text_is_not(exact_engine: RunningEngine) -> None:
-    held = exact_engine.complete(
+def test_continuations_can_be_held_too_and_text_is_not(engine: RunningEngine) -> None:
+    held = engine.complete(
         "base", "{", response_format=wanted({"type": "boolean"}), max_tokens=9, temperature=1
     ).json()["choices"][0]
     assert held["text"] in ("true", "false")
     assert held["finish_reason"] == "stop"
-    plain = exact_engine.complete("base", "{").json()["choices"]
-    assert exact_engine.complete("base", "{", response_format={"type": "text"}).json()["choices"] == plain
+    plain = engine.complete("base", "{").json()["choices"]
+    assert engine.complete("base", "{", response_format={"type": "text"}).json()["choices"] == plain
 
 
-def test_other_answers_in_the_batch_stay_as_they_are(exact_engine: RunningEngine) -> None:
+def test_other_answers_in_the_batch_stay_as_they_are(engine: RunningEngine) -> None:
     def plain() -> str:
-        answer = exact_engine.complete("rank-16", "The court", max_tokens=48)
+        answer = engine.complete("rank-16", "The court", max_tokens=48)
         return str(answer.json()["choices"][0]["text"])
 
     def held(seed: int) -> str:
-        answer = exact_engine.chat(
+        answer = engine.chat(
             "rank-16",
             "Cite",
             response_format=wanted(CITATION),
@@ -145,23 +145,21 @@ def test_other_answers_in_the_batch_stay_as_they_are(exact_engine: RunningEngine
     ],
     ids=str,
 )
-def test_a_schema_that_can_not_be_held_to_is_refused(
-    exact_engine: RunningEngine, schema: dict[str, Any]
-) -> None:
-    error = refusal(exact_engine.chat("base", "Cite", response_format=wanted(schema)), 400)
+def test_a_schema_that_can_not_be_held_to_is_refused(engine: RunningEngine, schema: dict[str, Any]) -> None:
+    error = refusal(engine.chat("base", "Cite", response_format=wanted(schema)), 400)
     assert (error["param"], error["code"]) == ("response_format", "invalid_json_schema")
 
 
-def test_a_huge_schema_is_refused(exact_engine: RunningEngine) -> None:
+def test_a_huge_schema_is_refused(engine: RunningEngine) -> None:
     huge = {"enum": ["x" * 50 + str(number) for number in range(3000)]}
-    assert refusal(exact_engine.chat("base", "Cite", response_format=wanted(huge)), 400)["param"] == (
+    assert refusal(engine.chat("base", "Cite", response_format=wanted(huge)), 400)["param"] == (
         "response_format"
     )
 
 
-def test_a_schema_that_explodes_is_refused_and_others_are_answered(exact_engine: RunningEngine) -> None:
+def test_a_schema_that_explodes_is_refused_and_others_are_answered(engine: RunningEngine) -> None:
     exploding = {"type": "string", "pattern": "^" + "(a|b)?" * 200 + "(a|b){2000}(c?a){2000}$"}
-    error = refusal(exact_engine.chat("base", "Cite", response_format=wanted(exploding), max_tokens=9), 400)
+    error = refusal(engine.chat("base", "Cite", response_format=wanted(exploding), max_tokens=9), 400)
     assert error["param"] == "response_format"
     assert "too much to compute" in error["message"]
-    assert exact_engine.chat("base", "Hello").status_code == 200
+    assert engine.chat("base", "Hello").status_code == 200

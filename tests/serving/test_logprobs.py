@@ -24,8 +24,8 @@ def text(tiny_model: Path) -> TextModel:
 
 
 @pytest.fixture(scope="module")
-def client(exact_engine: RunningEngine) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{exact_engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
+def client(engine: RunningEngine) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
         yield client
 
 
@@ -70,11 +70,11 @@ def test_an_answers_are_the_references(
     assert said == choice.message.content
 
 
-def test_they_are_the_models_own_whatever_changes_the_choice(exact_engine: RunningEngine) -> None:
+def test_they_are_the_models_own_whatever_changes_the_choice(engine: RunningEngine) -> None:
     """As in vLLM: of the raw distribution, before temperature, bias and penalties."""
 
     def first(**settings: Any) -> dict[str, float]:
-        answer = exact_engine.complete("rank-16", PROMPT, max_tokens=1, logprobs=3, **settings)
+        answer = engine.complete("rank-16", PROMPT, max_tokens=1, logprobs=3, **settings)
         return dict(answer.json()["choices"][0]["logprobs"]["top_logprobs"][0])
 
     plain = first()
@@ -86,7 +86,7 @@ def test_they_are_the_models_own_whatever_changes_the_choice(exact_engine: Runni
     assert {*first(temperature=2, seed=1).items()} >= {*plain.items()}
 
 
-def test_streamed_they_are_the_same(exact_engine: RunningEngine) -> None:
+def test_streamed_they_are_the_same(engine: RunningEngine) -> None:
     body: dict[str, Any] = {
         "model": "rank-16",
         "messages": [{"role": "user", "content": PROMPT}],
@@ -95,10 +95,10 @@ def test_streamed_they_are_the_same(exact_engine: RunningEngine) -> None:
         "logprobs": True,
         "top_logprobs": 1,
     }
-    whole = exact_engine.http.post("/v1/chat/completions", json=body).json()["choices"][0]["logprobs"]
+    whole = engine.http.post("/v1/chat/completions", json=body).json()["choices"][0]["logprobs"]
     pieces: list[Any] = []
     url = "/v1/chat/completions"
-    with exact_engine.http.stream("POST", url, json={**body, "stream": True}) as response:
+    with engine.http.stream("POST", url, json={**body, "stream": True}) as response:
         for line in response.iter_lines():
             if line.startswith("data: {"):
                 choice = json.loads(line.removeprefix("data: "))["choices"][0]
@@ -145,8 +145,8 @@ def test_a_prompts_are_the_references(
     assert choice.text.startswith(prompt)
 
 
-def test_echo_with_no_new_token_tells_the_prompt_alone(exact_engine: RunningEngine, text: TextModel) -> None:
-    asked = exact_engine.complete("base", PROMPT, max_tokens=0, echo=True, logprobs=0).json()
+def test_echo_with_no_new_token_tells_the_prompt_alone(engine: RunningEngine, text: TextModel) -> None:
+    asked = engine.complete("base", PROMPT, max_tokens=0, echo=True, logprobs=0).json()
     choice = asked["choices"][0]
     tokens = text.encode(PROMPT)
     assert (choice["text"], choice["finish_reason"]) == (PROMPT, "length")
@@ -159,19 +159,19 @@ def test_echo_with_no_new_token_tells_the_prompt_alone(exact_engine: RunningEngi
     }
 
 
-def test_echo_fills_the_context_where_nothing_is_to_follow(exact_engine: RunningEngine) -> None:
-    context = exact_engine.http.get("/v1/models").json()["data"][0]["max_model_len"]
+def test_echo_fills_the_context_where_nothing_is_to_follow(engine: RunningEngine) -> None:
+    context = engine.http.get("/v1/models").json()["data"][0]["max_model_len"]
     prompt = [300] * context
-    asked = exact_engine.complete("base", prompt, max_tokens=0, echo=True, logprobs=0)
+    asked = engine.complete("base", prompt, max_tokens=0, echo=True, logprobs=0)
     assert len(asked.json()["choices"][0]["logprobs"]["tokens"]) == context
-    assert exact_engine.complete("base", prompt, max_tokens=1, echo=True).status_code == 400
+    assert engine.complete("base", prompt, max_tokens=1, echo=True).status_code == 400
 
 
-def test_echo_streams_the_prompt_first(exact_engine: RunningEngine) -> None:
+def test_echo_streams_the_prompt_first(engine: RunningEngine) -> None:
     body = {"model": "base", "prompt": PROMPT, "max_tokens": 6, "temperature": 0, "echo": True, "logprobs": 2}
-    whole = exact_engine.http.post("/v1/completions", json=body).json()["choices"][0]
+    whole = engine.http.post("/v1/completions", json=body).json()["choices"][0]
     pieces: list[Any] = []
-    with exact_engine.http.stream("POST", "/v1/completions", json={**body, "stream": True}) as response:
+    with engine.http.stream("POST", "/v1/completions", json={**body, "stream": True}) as response:
         for line in response.iter_lines():
             if line.startswith("data: {"):
                 pieces += json.loads(line.removeprefix("data: "))["choices"]
@@ -181,10 +181,8 @@ def test_echo_streams_the_prompt_first(exact_engine: RunningEngine) -> None:
         assert [one for piece in pieces for one in piece["logprobs"][name]] == whole["logprobs"][name]
 
 
-def test_offsets_say_where_each_tokens_text_begins(exact_engine: RunningEngine, text: TextModel) -> None:
-    choice = exact_engine.complete("rank-16", PROMPT, max_tokens=20, echo=True, logprobs=0).json()["choices"][
-        0
-    ]
+def test_offsets_say_where_each_tokens_text_begins(engine: RunningEngine, text: TextModel) -> None:
+    choice = engine.complete("rank-16", PROMPT, max_tokens=20, echo=True, logprobs=0).json()["choices"][0]
     told = choice["logprobs"]
     ends = [*told["text_offset"][1:], None]
     for token, begin, end in zip(told["tokens"], told["text_offset"], ends, strict=True):
@@ -192,11 +190,9 @@ def test_offsets_say_where_each_tokens_text_begins(exact_engine: RunningEngine, 
             assert choice["text"][begin:end] == token
 
 
-def test_a_token_within_a_character_is_told_by_its_bytes(
-    exact_engine: RunningEngine, text: TextModel
-) -> None:
+def test_a_token_within_a_character_is_told_by_its_bytes(engine: RunningEngine, text: TextModel) -> None:
     tokens = text.encode("日")
-    told = exact_engine.complete("base", tokens, max_tokens=0, echo=True, logprobs=0).json()["choices"][0]
+    told = engine.complete("base", tokens, max_tokens=0, echo=True, logprobs=0).json()["choices"][0]
     assert told["text"] == "日"
     named = told["logprobs"]["tokens"]
     assert all(name.startswith("bytes:\\x") for name in named) and len(named) > 1

@@ -24,8 +24,8 @@ def text(tiny_model: Path) -> TextModel:
 
 
 @pytest.fixture(scope="module")
-def client(exact_engine: RunningEngine) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{exact_engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
+def client(engine: RunningEngine) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
         yield client
 
 
@@ -45,20 +45,20 @@ def tokens_of(engine: RunningEngine, text: TextModel, **settings: Any) -> list[i
 
 
 def test_a_bias_of_100_forces_a_token_and_of_minus_100_bans_it(
-    client: openai.OpenAI, exact_engine: RunningEngine, text: TextModel
+    client: openai.OpenAI, engine: RunningEngine, text: TextModel
 ) -> None:
     forced = text.encode(" court")[0]
     answer = client.chat.completions.create(
         model="base", messages=MESSAGES, max_tokens=5, temperature=1.5, logit_bias={str(forced): 100}
     )
     assert answer.choices[0].message.content == " court" * 5
-    greedy = tokens_of(exact_engine, text, max_tokens=8)
-    banned = tokens_of(exact_engine, text, max_tokens=8, logit_bias={str(greedy[0]): -100})
+    greedy = tokens_of(engine, text, max_tokens=8)
+    banned = tokens_of(engine, text, max_tokens=8, logit_bias={str(greedy[0]): -100})
     assert greedy[0] not in banned
 
 
 def test_a_repetition_penalty_answers_as_transformers_does(
-    exact_engine: RunningEngine, text: TextModel, tiny_model: Path, adapters: dict[str, Path]
+    engine: RunningEngine, text: TextModel, tiny_model: Path, adapters: dict[str, Path]
 ) -> None:
     ids = torch.tensor([text.encode(PROMPT)])
     model = reference_model(tiny_model, adapters["rank-16"])
@@ -70,13 +70,13 @@ def test_a_repetition_penalty_answers_as_transformers_does(
             do_sample=False,
             repetition_penalty=1.8,
         )[0, ids.shape[1] :].tolist()
-    assert tokens_of(exact_engine, text, max_tokens=24, repetition_penalty=1.8) == wanted
-    assert tokens_of(exact_engine, text, max_tokens=24) != wanted
+    assert tokens_of(engine, text, max_tokens=24, repetition_penalty=1.8) == wanted
+    assert tokens_of(engine, text, max_tokens=24) != wanted
 
 
 @pytest.mark.parametrize(("presence", "frequency"), [(2.0, 0.0), (0.0, 1.5), (-1.0, 0.5)])
 def test_presence_and_frequency_penalties_count_the_answer_alone(
-    exact_engine: RunningEngine,
+    engine: RunningEngine,
     text: TextModel,
     tiny_model: Path,
     adapters: dict[str, Path],
@@ -92,15 +92,15 @@ def test_presence_and_frequency_penalties_count_the_answer_alone(
         tokens.append(int(row.argmax()))
         counts[tokens[-1]] += 1
     asked = {"presence_penalty": presence, "frequency_penalty": frequency}
-    assert tokens_of(exact_engine, text, max_tokens=16, **asked) == tokens[start:]
+    assert tokens_of(engine, text, max_tokens=16, **asked) == tokens[start:]
 
 
-def test_top_k_and_min_p_leave_the_likeliest(exact_engine: RunningEngine) -> None:
-    greedy = exact_engine.complete("rank-16", PROMPT).json()["choices"]
-    assert exact_engine.complete("rank-16", PROMPT, temperature=2, top_k=1).json()["choices"] == greedy
-    assert exact_engine.complete("rank-16", PROMPT, temperature=2, min_p=1).json()["choices"] == greedy
+def test_top_k_and_min_p_leave_the_likeliest(engine: RunningEngine) -> None:
+    greedy = engine.complete("rank-16", PROMPT).json()["choices"]
+    assert engine.complete("rank-16", PROMPT, temperature=2, top_k=1).json()["choices"] == greedy
+    assert engine.complete("rank-16", PROMPT, temperature=2, min_p=1).json()["choices"] == greedy
     for off in (-1, 0):
-        drawn = exact_engine.complete("rank-16", PROMPT, temperature=2, top_k=off, seed=3, max_tokens=12)
+        drawn = engine.complete("rank-16", PROMPT, temperature=2, top_k=off, seed=3, max_tokens=12)
         assert drawn.json()["choices"][0]["text"] != greedy[0]["text"]
 
 
@@ -163,14 +163,12 @@ def test_several_answers_stream_side_by_side(client: openai.OpenAI) -> None:
     assert usage == whole.usage
 
 
-def test_a_stop_string_is_found_across_the_borders_of_tokens(
-    exact_engine: RunningEngine, text: TextModel
-) -> None:
-    whole = exact_engine.complete("base", PROMPT, max_tokens=30, logprobs=0).json()["choices"][0]
+def test_a_stop_string_is_found_across_the_borders_of_tokens(engine: RunningEngine, text: TextModel) -> None:
+    whole = engine.complete("base", PROMPT, max_tokens=30, logprobs=0).json()["choices"][0]
     offsets = [offset for offset in whole["logprobs"]["text_offset"] if offset > 3]
     border = next(at for at in offsets if whole["text"][at - 2 : at + 2].isprintable())
     stop = whole["text"][border - 2 : border + 2]
-    cut = exact_engine.complete("base", PROMPT, max_tokens=30, stop=stop).json()["choices"][0]
+    cut = engine.complete("base", PROMPT, max_tokens=30, stop=stop).json()["choices"][0]
     assert cut["text"] == whole["text"][: whole["text"].index(stop)]
     assert cut["finish_reason"] == "stop"
 
@@ -183,11 +181,11 @@ def test_echo_puts_the_prompt_before_the_answer(client: openai.OpenAI) -> None:
 
 
 def test_one_firms_prompt_is_answered_alike_with_and_without_shared_prefixes(
-    exact_engine: RunningEngine,
+    engine: RunningEngine,
 ) -> None:
     long = PROMPT * 20
-    plain = exact_engine.complete("rank-16", long, n=2).json()["choices"]
+    plain = engine.complete("rank-16", long, n=2).json()["choices"]
     for _ in range(2):
-        assert exact_engine.complete("rank-16", long, n=2, cache_salt="firm").json()["choices"] == plain
-    echoed = exact_engine.complete("rank-16", long, cache_salt="firm", echo=True, logprobs=0)
+        assert engine.complete("rank-16", long, n=2, cache_salt="firm").json()["choices"] == plain
+    echoed = engine.complete("rank-16", long, cache_salt="firm", echo=True, logprobs=0)
     assert len(echoed.json()["choices"][0]["logprobs"]["tokens"]) == echoed.json()["usage"]["total_tokens"]

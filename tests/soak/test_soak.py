@@ -15,9 +15,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-import httpx
 import openai
 import psutil
 import pytest
@@ -66,7 +66,9 @@ def soak_engine() -> Iterator[RunningEngine]:
     root.mkdir(parents=True, exist_ok=True)
     base = vllm_model_folder()
     room = str(RESIDENT * _adapter_bytes(base))
+    # Little room for prefixes: what is kept of them grows until it is full, and memory is to be seen flat.
     options = ("--adapters-root", str(root), "--max-model-len", "1024", "--lora-memory", room)
+    options += ("--kv-cache-tokens", "8192")
     with running_engine(base, *options) as engine:
         yield engine
 
@@ -79,8 +81,10 @@ def test_half_an_hour_of_everything(soak_engine: RunningEngine, tmp_path: Path) 
     stop = threading.Event()
     with running_web(soak_engine.url) as (url, web):
         processes = [psutil.Process(web.pid), psutil.Process(soak_engine.process.pid)]
-        jobs = [lambda seed=seed: _ask(firms, url, seen, stop, seed) for seed in range(CLIENTS)]
-        jobs.append(lambda: _change(firms, changes, stop))
+        jobs: list[Callable[[], None]] = [
+            partial(_ask, firms, url, seen, stop, seed) for seed in range(CLIENTS)
+        ]
+        jobs.append(partial(_change, firms, changes, stop))
         with _threads(jobs, stop, problems):
             memory = _watch(processes, SECONDS, problems)
         _wait_until_all_rows_are_closed(firms)
@@ -94,12 +98,11 @@ def test_half_an_hour_of_everything(soak_engine: RunningEngine, tmp_path: Path) 
 
 def _ask(firms: list[SoakFirm], url: str, seen: Count, stop: threading.Event, seed: int) -> None:
     dice = random.Random(seed)
-    with httpx.Client(timeout=60) as http:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="", max_retries=0, timeout=60) as client:
         while not stop.is_set():
             firm = dice.choice(firms)
             key = dice.choice(firm.keys)
-            client = openai.OpenAI(base_url=f"{url}/v1", api_key=key.secret, max_retries=0, http_client=http)
-            _ask_once(firm, key, client, seen, dice)
+            _ask_once(firm, key, client.with_options(api_key=key.secret), seen, dice)
 
 
 def _ask_once(firm: SoakFirm, key: Key, client: openai.OpenAI, seen: Count, dice: random.Random) -> None:
@@ -223,4 +226,4 @@ def _adapter_bytes(base: Path) -> int:
     from tests.engines.marks import RANK
 
     config = json.loads((base / "config.json").read_text())
-    return 4 * 3 * RANK * (config["hidden_size"] + config["intermediate_size"])
+    return 4 * 3 * RANK * int(config["hidden_size"] + config["intermediate_size"])

@@ -13,7 +13,10 @@ import socket
 import sys
 from pathlib import Path
 
-# What OpenMP shall do has to be in os.environ before torch is imported: this is the place for it.
+# OpenMP's threads wait for one another by spinning, for milliseconds: beside a training run, which has the
+# other one's core, a step would take ten times as long. It is read when torch is imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+
 import torch
 import uvicorn
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from workers.serving.kv_cache import BLOCK
 
 # Its other pools want a library of the system's, which need not be there.
-numba.config.THREADING_LAYER = "workqueue"
+numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
 
 F = NDArray[np.float32]
 I = NDArray[np.int64]  # noqa: E741 (as F above)
@@ -30,7 +30,12 @@ ALONE = 2
 def _inlined(function: Callable[..., Any], *, parallel: bool = False) -> Any:
     """Compiled, and kept beside the bytecode or in the user's cache; nowhere where neither can be written."""
     # A division by zero gives what IEEE 754 says, not an exception that every division would look out for.
-    settings = {"parallel": parallel, "fastmath": True, "nogil": True, "error_model": "numpy"}
+    settings: dict[str, Any] = {
+        "parallel": parallel,
+        "fastmath": True,
+        "nogil": True,
+        "error_model": "numpy",
+    }
     try:
         return numba.njit(function, cache=True, **settings)
     except RuntimeError:

@@ -20,6 +20,10 @@ class KVStore:
         self.keys = torch.empty(config.layers, blocks, config.kv_heads, config.head_dim, BLOCK)
         self.values = torch.empty(config.layers, blocks, config.kv_heads, BLOCK, config.head_dim)
         self.blocks = blocks
+        # What the kernels are given, by layer.
+        self.layers = [
+            (keys.numpy(), values.numpy()) for keys, values in zip(self.keys, self.values, strict=True)
+        ]
 
     @staticmethod
     def bytes_per_token(config: LlamaConfig) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,28 @@ _FEW = 8
 _ACTIVATION, _ZERO = 127, 128
 # On AVX2, products of two bytes are added in pairs within 16 bits: 2 * 255 * 64 is what still fits.
 _WEIGHT = 64
+# The overload itself: looking it up costs a tenth of a decode step.
+_MULTIPLY = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a linear layer reads, as arrays for the kernels and as the same memory in tensors.
+
+    `scaled [rows, in]` and `scale [rows]` are `x [rows, in]` as `kernels.scale_rows` leaves it with the
+    layer's `mask`; they mean nothing where that is empty.
+    """
+
+    x: NDArray[np.float32]
+    scaled: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    tensor: Tensor
+    scaled_tensor: Tensor
+
+    @classmethod
+    def empty(cls, rows: int, width: int) -> Rows:
+        x, scaled = np.empty((rows, width), np.float32), np.empty((rows, width), np.float32)
+        return cls(x, scaled, np.empty(rows, np.float32), torch.from_numpy(x), torch.from_numpy(scaled))
 
 
 class Linear(Protocol):
@@ -24,12 +47,8 @@ class Linear(Protocol):
 
     mask: NDArray[np.float32]
 
-    def product(self, x: Tensor, scaled: Tensor, scale: Tensor) -> Tensor:
-        """`[rows, out]`, new and contiguous, of `x [rows, in]`.
-
-        `scaled [rows, in]` and `scale [rows]` are x as `kernels.scale_rows` leaves it with `mask`; they are
-        not read where `mask` is empty.
-        """
+    def product(self, given: Rows) -> NDArray[np.float32]:
+        """`[rows, out]`, new and contiguous."""
 
     def of(self, x: Tensor) -> Tensor:
         """The same without the compiled kernels: for one who stands beside the engine's thread."""
@@ -42,8 +61,8 @@ class FloatLinear:
         self.weight = weight
         self.mask = np.empty(0, np.float32)
 
-    def product(self, x: Tensor, scaled: Tensor, scale: Tensor) -> Tensor:
-        return self.of(x)
+    def product(self, given: Rows) -> NDArray[np.float32]:
+        return self.of(given.tensor).numpy()
 
     def of(self, x: Tensor) -> Tensor:
         """A decode step has few rows, and then reading the weights is the whole cost. MKL reads them two to
@@ -85,9 +104,9 @@ class Int8Linear:
         """Whether this machine has the kernels (FBGEMM: x86 with AVX2)."""
         return "fbgemm" in torch.backends.quantized.supported_engines
 
-    def product(self, x: Tensor, scaled: Tensor, scale: Tensor) -> Tensor:
-        y = self._multiply(scaled)
-        kernels.unscale(y.numpy(), scale.numpy(), x.numpy(), self._columns_array, self._kept_array)
+    def product(self, given: Rows) -> NDArray[np.float32]:
+        y: NDArray[np.float32] = self._multiply(given.scaled_tensor).numpy()
+        kernels.unscale(y, given.scale, given.x, self._columns_array, self._kept_array)
         return y
 
     def of(self, x: Tensor) -> Tensor:
@@ -96,7 +115,5 @@ class Int8Linear:
         return self._multiply(masked / scale).mul_(scale).addmm_(x[:, self._columns], self._kept)
 
     def _multiply(self, scaled: Tensor) -> Tensor:
-        product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
-            scaled, 1 / _ACTIVATION, _ZERO, self._packed
-        )
+        product: Tensor = _MULTIPLY(scaled, 1 / _ACTIVATION, _ZERO, self._packed)
         return product

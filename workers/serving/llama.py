@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ from torch import Tensor
 
 from workers.serving import kernels
 from workers.serving.config import LlamaConfig
-from workers.serving.kv_cache import BLOCK, KVCache, KVStore
-from workers.serving.linear import Int8Linear
+from workers.serving.kv_cache import KVCache, KVStore
+from workers.serving.linear import Int8Linear, Rows
 from workers.serving.lora import FUSED, MODULES, SPANS, PlacedAdapter
 from workers.serving.steps import Segment, Step, lay_out
 from workers.serving.weights import Weights, read_weights
@@ -27,22 +26,6 @@ Watch = Callable[[int, str, Tensor, Tensor], None]  # (layer, fused layer, its i
 Seen = Callable[[int, str, Tensor], None]  # (layer, fused layer, its input [rows, in])
 
 _NOTHING = np.empty((0, 0), np.float32)
-
-
-@dataclass(frozen=True)
-class _Scratch:
-    """What the inputs of a fused layer are scaled into, for one step."""
-
-    x: Tensor  # [rows, in]
-    scaled: Tensor
-    scale: Tensor  # [rows]
-
-    @classmethod
-    def of(cls, rows: int, width: int) -> _Scratch:
-        return cls(torch.empty(rows, width), torch.empty(rows, width), torch.empty(rows))
-
-    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        return self.x.numpy(), self.scaled.numpy(), self.scale.numpy()
 
 
 class Llama:
@@ -96,93 +79,64 @@ class Llama:
             return self._run(step, watch)
 
     def _run(self, step: Step, watch: Watch | None) -> Tensor:
-        config, rows = self.config, step.tokens.shape[0]
+        config, rows, eps = self.config, step.tokens.shape[0], self._eps
         cos, sin = self._cos[step.positions], self._sin[step.positions]
-        x = self._weights.embedding[step.tokens]
-        hidden = _Scratch.of(rows, config.hidden)
-        attended = _Scratch.of(rows, config.heads * config.head_dim)
-        inner = _Scratch.of(rows, config.intermediate)
-        queries = torch.empty(rows, config.heads, config.head_dim)
+        x = self._weights.embedding[step.tokens].numpy()
+        hidden = Rows.empty(rows, config.hidden)
+        attended = Rows.empty(rows, config.heads * config.head_dim)
+        inner = Rows.empty(rows, config.intermediate)
+        queries = np.empty((rows, config.heads, config.head_dim), np.float32)
         add = _NOTHING
         for index, layer in enumerate(self._weights.layers):
-            kernels.norm(
-                x.numpy(), add, layer.attention_norm, self._eps, layer.fused["qkv"].mask, *hidden.arrays()
-            )
+            mask = layer.fused["qkv"].mask
+            kernels.norm(x, add, layer.attention_norm, eps, mask, hidden.x, hidden.scaled, hidden.scale)
             qkv = self._linear(hidden, "qkv", index, step, watch)
             self._attend(qkv, queries, index, step, cos, sin, attended.x)
-            if layer.fused["out"].mask.shape[0]:
-                given, scaled, scale = attended.arrays()
-                kernels.scale_rows(given, layer.fused["out"].mask, scaled, scale)
+            mask = layer.fused["out"].mask
+            if mask.shape[0]:
+                kernels.scale_rows(attended.x, mask, attended.scaled, attended.scale)
             out = self._linear(attended, "out", index, step, watch)
-            kernels.norm(
-                x.numpy(),
-                out.numpy(),
-                layer.mlp_norm,
-                self._eps,
-                layer.fused["gate_up"].mask,
-                *hidden.arrays(),
-            )
+            mask = layer.fused["gate_up"].mask
+            kernels.norm(x, out, layer.mlp_norm, eps, mask, hidden.x, hidden.scaled, hidden.scale)
             gate_up = self._linear(hidden, "gate_up", index, step, watch)
-            kernels.swiglu(gate_up.numpy(), layer.fused["down"].mask, *inner.arrays())
-            add = self._linear(inner, "down", index, step, watch).numpy()
+            mask = layer.fused["down"].mask
+            kernels.swiglu(gate_up, mask, inner.x, inner.scaled, inner.scale)
+            add = self._linear(inner, "down", index, step, watch)
         if not step.wanted.shape[0]:
             return torch.empty(0, config.vocabulary)
-        last = _Scratch.of(len(step.wanted), config.hidden)
-        kernels.norm(
-            x.numpy()[step.wanted],
-            add[step.wanted],
-            self._weights.norm,
-            self._eps,
-            self._weights.head.mask,
-            *last.arrays(),
-        )
-        return self._weights.head.product(last.x, last.scaled, last.scale)
+        last, head = Rows.empty(len(step.wanted), config.hidden), self._weights.head
+        x, add = x[step.wanted], add[step.wanted]
+        kernels.norm(x, add, self._weights.norm, eps, head.mask, last.x, last.scaled, last.scale)
+        return torch.from_numpy(head.product(last))
 
-    def _linear(self, given: _Scratch, name: str, index: int, step: Step, watch: Watch | None) -> Tensor:
+    def _linear(
+        self, given: Rows, name: str, index: int, step: Step, watch: Watch | None
+    ) -> NDArray[np.float32]:
         """x W^T for all rows, plus each adapter's LoRA for the rows that are its own."""
-        y = self._weights.layers[index].fused[name].product(given.x, given.scaled, given.scale)
-        before = y.clone() if watch else y
+        y = self._weights.layers[index].fused[name].product(given)
+        before = y.copy() if watch else y
         if step.adapted.shape[0]:
-            kernels.lora(
-                given.x.numpy(),
-                y.numpy(),
-                step.arena,
-                step.adapted,
-                step.parts,
-                step.owner,
-                index,
-                *SPANS[name],
-            )
+            first, last = SPANS[name]
+            kernels.lora(given.x, y, step.arena, step.adapted, step.parts, step.owner, index, first, last)
         if watch:
-            watch(index, name, given.x, y - before)
+            watch(index, name, given.tensor, torch.from_numpy(y - before))
         return y
 
     def _attend(
         self,
-        qkv: Tensor,
-        queries: Tensor,
+        qkv: NDArray[np.float32],
+        queries: NDArray[np.float32],
         index: int,
         step: Step,
         cos: NDArray[np.float32],
         sin: NDArray[np.float32],
-        out: Tensor,
+        out: NDArray[np.float32],
     ) -> None:
         """Attention of every sequence over its own keys and values, into `out [rows, heads * head_dim]`."""
-        keys, values = step.store.keys[index].numpy(), step.store.values[index].numpy()
-        scale = np.float32(self.config.head_dim**-0.5)
-        kernels.rotate_and_store(
-            qkv.numpy(),
-            cos,
-            sin,
-            self.config.heads,
-            keys,
-            values,
-            step.block,
-            step.positions % BLOCK,
-            queries.numpy(),
-            scale,
-        )
-        kernels.attend(queries.numpy(), keys, values, step.table, step.line, step.positions + 1, out.numpy())
+        keys, values = step.store.layers[index]
+        heads, scale = self.config.heads, np.float32(self.config.head_dim**-0.5)
+        kernels.rotate_and_store(qkv, cos, sin, heads, keys, values, step.block, step.slot, queries, scale)
+        kernels.attend(queries, keys, values, step.table, step.line, step.seen, out)
 
     def reference(self, tokens: Sequence[int], delta: Delta | None = None) -> Tensor:
         """Logits `[tokens, vocabulary]` of one sequence, with `delta` added to what each linear layer gives.
@@ -213,7 +167,7 @@ class Llama:
         for index, layer in enumerate(self._weights.layers):
             h = self._rms_norm(x, layer.attention_norm)
             by_head = linear(index, "qkv", h).view(rows, -1, config.head_dim).transpose(0, 1)
-            q, k, v = by_head.split([config.heads, config.kv_heads, config.kv_heads])
+            q, k, v = torch.split(by_head, [config.heads, config.kv_heads, config.kv_heads])
             q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
             mixed = F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True, enable_gqa=True)
             x = x + linear(index, "out", mixed[0].transpose(0, 1).reshape(rows, -1))

@@ -34,6 +34,9 @@ class Step:
     store: KVStore
     tokens: Tensor  # [rows]
     positions: NDArray[np.int64]  # [rows], each in its own sequence
+    seen: NDArray[np.int64]  # [rows], keys it may look at
+    block: NDArray[np.int64]  # [rows], where its key and value go
+    slot: NDArray[np.int64]  # [rows], and where in the block
     line: NDArray[np.int64]  # [rows], its segment
     table: NDArray[np.int64]  # [segments, most blocks]
     arena: NDArray[np.float32]  # that of all adapters; empty where no row has one
@@ -41,11 +44,6 @@ class Step:
     owner: NDArray[np.int64]  # [adapted], which of `parts`
     parts: NDArray[np.int64]  # [adapters, layers, modules, 5], as kernels.lora wants them
     wanted: NDArray[np.int64]  # rows whose logits are wanted
-
-    @property
-    def block(self) -> NDArray[np.int64]:
-        """Where the keys and values of each row go."""
-        return self.table[self.line, self.positions // BLOCK]
 
 
 def lay_out(segments: Sequence[Segment]) -> Step:
@@ -60,12 +58,16 @@ def lay_out(segments: Sequence[Segment]) -> Step:
     owners = np.asarray([order.get(id(segment.adapter), -1) for segment in segments])[line]
     adapted = np.flatnonzero(owners >= 0)
     adapters = list(numbers.values())
+    table = _tables(segments, int(positions.max()) // BLOCK + 1)
     return Step(
         store=segments[0].cache.store,
         tokens=torch.tensor([token for segment in segments for token in segment.tokens]),
         positions=positions,
+        seen=positions + 1,
+        block=table[line, positions // BLOCK],
+        slot=positions % BLOCK,
         line=line,
-        table=_tables(segments, int(positions.max()) // BLOCK + 1),
+        table=table,
         arena=adapters[0].arena.numpy() if adapters else np.empty(0, np.float32),
         adapted=adapted,
         owner=owners[adapted],
