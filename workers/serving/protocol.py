@@ -304,7 +304,7 @@ def _refusal(error: ValidationError) -> EngineError:
         return EngineError("The request's body is not valid JSON.", code="invalid_json")
     if first["type"] == "missing":
         return EngineError(f"The parameter “{name}” is missing.", param=name, code="missing_parameter")
-    said = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    said = first["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("List ")
     return EngineError(
         f"The parameter “{name}” {said}." if name else "The request's body must be a JSON object.", param=name
     )
