@@ -7,6 +7,7 @@ than there are, so one wrong adapter is one wrong word. Afterwards every token i
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import statistics
@@ -74,6 +75,7 @@ def soak_engine() -> Iterator[RunningEngine]:
 
 
 def test_half_an_hour_of_everything(soak_engine: RunningEngine, tmp_path: Path) -> None:
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # one line a request
     base = vllm_model_folder()
     words = iter(marks(base, VERSIONS_AT_MOST))
     firms = make_cast(base, tmp_path, words, FIRMS)
@@ -98,7 +100,7 @@ def test_half_an_hour_of_everything(soak_engine: RunningEngine, tmp_path: Path) 
 
 def _ask(firms: list[SoakFirm], url: str, seen: Count, stop: threading.Event, seed: int) -> None:
     dice = random.Random(seed)
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="", max_retries=0, timeout=60) as client:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="each its own", max_retries=0, timeout=60) as client:
         while not stop.is_set():
             firm = dice.choice(firms)
             key = dice.choice(firm.keys)
@@ -131,7 +133,7 @@ def _ask_once(firm: SoakFirm, key: Key, client: openai.OpenAI, seen: Count, dice
 def _change(firms: list[SoakFirm], changes: Counter[str], stop: threading.Event) -> None:
     """One release after the other: live, on trial, back, retired and replaced."""
     dice = random.Random(1)
-    while not stop.wait(0.5):
+    while not stop.wait(2):
         firm = dice.choice(firms)
         live = firm.live
         other = dice.choice([version for version in firm.versions if version.id != live.id])
