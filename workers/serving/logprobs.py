@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor, tensor
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float32]  # [tokens, vocabulary]
 
 _LOWEST = -9999.0  # JSON knows no infinity
+_BLOCK = 128  # tokens
 
 
 @dataclass(frozen=True)
@@ -20,20 +24,33 @@ class TokenLogprob:
     top: tuple[tuple[int, float], ...] = ()
 
 
-def of_tokens(logits: Tensor, tokens: Sequence[int], top: int) -> list[TokenLogprob]:
+def of_tokens(logits: Rows, tokens: Sequence[int], top: int) -> list[TokenLogprob]:
     """Each token with what its row of `logits [tokens, vocabulary]` says of it and of the `top` likeliest."""
-    found = logits.float().log_softmax(dim=-1)
-    own = found.gather(1, tensor(tokens)[:, None])[:, 0].clamp(min=_LOWEST).tolist()
-    values, likeliest = found.topk(top, dim=-1)
-    best = zip(likeliest.tolist(), values.clamp(min=_LOWEST).tolist(), strict=True)
-    return [
-        TokenLogprob(token, logprob, tuple(zip(*row, strict=True)))
-        for token, logprob, row in zip(tokens, own, best, strict=True)
-    ]
+    return [_of_token(row, token, top) for row, token in zip(logits, tokens, strict=True)]
 
 
-def of_prompt(logits: Tensor, following: Sequence[int], top: int) -> list[TokenLogprob] | None:
+def of_prompt(logits: Rows, following: Sequence[int], top: int) -> list[TokenLogprob] | None:
     """Each token of a prompt as the row before it foretold it; None where the numbers overflowed."""
-    if not logits.max(dim=-1).values.isfinite().all():
+    if not np.isfinite(logits.max(axis=1)).all():
         return None
     return of_tokens(logits, following, top)
+
+
+def _of_token(row: NDArray[np.float32], token: int, top: int) -> TokenLogprob:
+    most = row.max()
+    total = most + np.log(np.exp(row - most).sum())
+    likeliest = _largest(row, top)
+    values = np.maximum(row[likeliest] - total, _LOWEST).tolist()
+    own = max(float(row[token] - total), _LOWEST)
+    return TokenLogprob(token, own, tuple(zip(likeliest.tolist(), values, strict=True)))
+
+
+def _largest(row: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Where the `count` largest are, the largest first. They are in the blocks whose largest are largest, so
+    that only these are sorted."""
+    whole = len(row) // _BLOCK
+    heads = row[: whole * _BLOCK].reshape(whole, _BLOCK).max(axis=1)
+    blocks = np.sort(np.argpartition(heads, -count)[-count:]) if 0 < count < whole else np.arange(whole)
+    inside = (blocks[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
+    places = np.concatenate((inside, np.arange(whole * _BLOCK, len(row)))) if count else inside[:0]
+    return places[np.argsort(-row[places], kind="stable")[:count]]

@@ -114,7 +114,7 @@ def choose(logits: Tensor, sequences: Many[Sequence]) -> list[Chosen | Failed]:
         _choose(row, int(best), sequence) if right else OVERFLOWED
         for row, best, right, sequence in zip(numbers, likeliest, usable, sequences, strict=True)
     ]
-    told = _logprobs(logits, sequences, chosen)
+    told = _logprobs(numbers, sequences, chosen)
     return [one if isinstance(one, Failed) else Chosen(one, told.get(row)) for row, one in enumerate(chosen)]
 
 
@@ -132,19 +132,11 @@ def _choose(logits: Row, likeliest: int, sequence: Sequence) -> int | Failed:
 
 
 def _logprobs(
-    logits: Tensor, sequences: Many[Sequence], chosen: list[int | Failed]
+    numbers: NDArray[np.float32], sequences: Many[Sequence], chosen: list[int | Failed]
 ) -> dict[int, TokenLogprob]:
     """By row, of the rows that want them: the chosen token and the likeliest, of the model's own numbers."""
-    rows = [
-        (row, token, sequence.logprobs)
+    return {
+        row: of_tokens(numbers[row : row + 1], [token], sequence.logprobs)[0]
         for row, (sequence, token) in enumerate(zip(sequences, chosen, strict=True))
         if sequence.logprobs is not None and isinstance(token, int)
-    ]
-    if not rows:
-        return {}
-    most = max(top for _, _, top in rows)
-    found = of_tokens(logits[[row for row, _, _ in rows]], [token for _, token, _ in rows], most)
-    return {
-        row: TokenLogprob(one.token, one.logprob, one.top[:top])
-        for (row, _, top), one in zip(rows, found, strict=True)
     }

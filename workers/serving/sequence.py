@@ -111,7 +111,7 @@ class Sequence:
         if not self._untold:
             self._untold.append(TokenLogprob(self.tokens[0], None))
         following = self.tokens[len(self._untold) : len(self._untold) + len(logits)]
-        logprobs = of_prompt(logits[: len(following)], following, self.logprobs or 0)
+        logprobs = of_prompt(logits[: len(following)].numpy(), following, self.logprobs or 0)
         if logprobs is None:
             return False
         self._untold += logprobs
