@@ -104,7 +104,7 @@ def test_tokens_equal_the_references_in_every_mix(
     mix = data.draw(
         st.lists(
             st.builds(
-                lambda key, tokens, after, given_up_after: Asked(*key, tokens, after, given_up_after),
+                lambda key, tokens, after, given_up: Asked(key[0], key[1], tokens, after, given_up),
                 keys,
                 st.integers(1, COUNT),
                 st.integers(0, 30),

@@ -16,7 +16,7 @@ from workers.serving.errors import EngineError
 from workers.serving.kv_cache import BLOCK
 from workers.serving.llama import Llama
 from workers.serving.lora import PlacedAdapter
-from workers.serving.sampler import Sampler
+from workers.serving.sampler import Row, Sampler
 from workers.serving.sequence import Event
 from workers.serving.steps import Segment
 
@@ -140,7 +140,7 @@ def test_an_error_while_telling_the_answer_fails_that_request_only(bench: Bench)
 
 
 class Broken(Sampler):
-    def draw(self, logits: torch.Tensor) -> int:
+    def draw(self, logits: Row) -> int:
         raise RuntimeError("a mistake in one request's way of choosing")
 
 

@@ -68,8 +68,8 @@ def soak_engine() -> Iterator[RunningEngine]:
     base = vllm_model_folder()
     room = str(RESIDENT * _adapter_bytes(base))
     # Little room for prefixes: what is kept of them grows until it is full, and memory is to be seen flat.
-    options = ("--adapters-root", str(root), "--max-model-len", "1024", "--lora-memory", room)
-    options += ("--kv-cache-tokens", "8192")
+    options = ["--adapters-root", str(root), "--max-model-len", "1024", "--lora-memory", room]
+    options += ["--kv-cache-tokens", "8192"]
     with running_engine(base, *options) as engine:
         yield engine
 
