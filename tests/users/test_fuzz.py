@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.live import Web, own_words
-from tests.users.bodies import RAW, bodies
+from tests.users.bodies import RAW, SCHEMAS, bodies
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("web")]
 
@@ -91,9 +92,21 @@ def fuzz(count: int, *what: st.SearchStrategy[Any]) -> Callable[[Callable[..., N
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_any_body_is_answered_or_refused(http: httpx.Client, route: str) -> None:
-    @fuzz(150, bodies(route))
+    @fuzz(100, bodies(route))
     def ask(body: dict[str, Any]) -> None:
         check(http.post(f"/{route}", content=json.dumps(body)))
+
+
+def test_any_schema_is_held_to_or_refused(http: httpx.Client) -> None:
+    def ask(schema: Any) -> int:
+        wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+        body = {"prompt": "The court", "max_tokens": 4, "response_format": wanted}
+        response = http.post("/completions", content=json.dumps(body))
+        check(response)
+        return response.status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(ask, SCHEMAS)) == {200, 400}
 
 
 @pytest.mark.parametrize("route", ROUTES)
