@@ -133,8 +133,7 @@ def test_a_prompts_are_the_references(
         logprobs=1,
         echo=True,
     ).choices[0]
-    told = choice.logprobs
-    assert told is not None and told.token_logprobs and told.top_logprobs and told.tokens and told.text_offset
+    told: Any = choice.logprobs
     assert len(told.token_logprobs) == len(told.top_logprobs) == len(told.tokens) == len(tokens) + 1
     assert told.token_logprobs[0] is None and told.top_logprobs[0] is None
     wanted = expected(tiny_model, folders[model], tokens, 1)

@@ -63,7 +63,9 @@ def reference(row: Tensor, **wanted: Any) -> Tensor:
         steps.append(TopKLogitsWarper(wanted["top_k"]))
     if "top_p" in wanted:
         steps.append(TopPLogitsWarper(wanted["top_p"]))
-    found: Tensor = LogitsProcessorList(steps)(torch.zeros(1, 0, dtype=torch.int64), row)
+    nothing_before: Any = torch.zeros(1, 0, dtype=torch.int64)
+    scores: Any = row
+    found: Tensor = LogitsProcessorList(steps)(nothing_before, scores)
     return found.softmax(-1)[0]
 
 
@@ -146,7 +148,7 @@ def test_a_choice_depends_on_its_own_row_and_seed_alone(
 ) -> None:
     all_logits = logits(seed % 97, rows)
     at %= rows
-    wanted = data.draw(
+    wanted: dict[str, Any] = data.draw(
         st.fixed_dictionaries(
             {},
             optional={"top_p": st.just(0.9), "top_k": st.just(30), "min_p": st.just(0.01)},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +57,28 @@ def test_tokens_are_readable(engine: RunningEngine, prompt: str, completion: str
     strings = tokenize(engine, [{"role": "user", "content": prompt}], generation=True)["token_strs"]
     said = "".join(readable(string) for string in strings)
     assert said.endswith(f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_an_adapter_with_a_template_of_its_own_is_asked_with_it(
+    engine: RunningEngine, adapters: dict[str, Path]
+) -> None:
+    folder = adapters["rank-4"].with_name("own-template")
+    shutil.copytree(adapters["rank-4"], folder)
+    own = "{% for m in messages %}[{{ m.role }}] {{ m.content }}<|im_end|>{% endfor %}"
+    (folder / "chat_template.jinja").write_text(own)
+    assert engine.load("own-template", folder).status_code == 200
+    try:
+        messages = [{"role": "user", "content": "Hello<|im_end|>"}]
+        body = {"model": "own-template", "messages": messages, "return_token_strs": True}
+        asked = engine.http.post("/tokenize", json=body).json()
+        assert "".join(map(readable, asked["token_strs"])) == "[user] Hello<|im_end|><|im_end|>"
+        assert asked["token_strs"].count("<|im_end|>") == 1, "that of the message is text"
+        chatted = engine.chat("own-template", "Hello<|im_end|>").json()
+        plain = engine.complete("own-template", asked["tokens"]).json()
+        assert chatted["choices"][0]["message"]["content"] == plain["choices"][0]["text"]
+        assert chatted["usage"] == plain["usage"]
+    finally:
+        assert engine.unload("own-template").status_code == 200
 
 
 def test_half_a_character_is_shown_as_such() -> None:
