@@ -29,8 +29,8 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-# They make files for the repository, on a developer's machine.
-TOOLS = {ROOT / "webapp" / "demo" / "make_files.py"}
+# One makes files for the repository, on a developer's machine; one runs in an environment of its own.
+TOOLS = {ROOT / "webapp" / "demo" / "make_files.py", ROOT / "tests" / "users" / "langchain_client.py"}
 
 
 def imported(folder: Path) -> dict[str, Path]:
