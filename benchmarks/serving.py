@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,11 @@ def main(arguments: list[str]) -> int:
         made = write_adapters(model, Path(folder), MANY if "thousand" in options.only else 32)
         for part in options.only:
             tell(part)
-            found |= _measure(part, model, made, Path(folder), options.rounds)
+            try:
+                found |= _measure(part, model, made, Path(folder), options.rounds)
+            except Exception:  # what was measured before is not to be lost
+                traceback.print_exc()
+                tell(f"{part} failed and is left out")
     _report(found)
     return 0
 

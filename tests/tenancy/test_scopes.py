@@ -22,6 +22,9 @@ WHOLE_FIRM = {
     "webapp/serving/shadow.py": "what a copy came to is recorded, whoever asked",
     "webapp/tenants/matters.py": "a matter's number is one in the whole firm",
     "webapp/tenants/selectors.py": "which events of the log are to be hidden",
+    "webapp/usage/selectors.py": "a budget counts every request, whoever may know of its adapter",
+    "webapp/usage/texts.py": "the firm's key seals a text, whoever asked",
+    "webapp/usage/upkeep.py": "a beat task ends what dead processes left",
 }
 
 
