@@ -16,7 +16,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-l
 RANDOM_KEY := $$($(BIN)/python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')
 RANDOM_TEXT := $$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')
 
-.PHONY: help setup run test test-slow soak test-vllm check format screenshots clean chromium readers
+.PHONY: help setup run test test-slow test-peers test-vllm soak check format screenshots clean chromium readers
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -41,11 +41,11 @@ run: $(INSTALLED) ## Start the product on http://127.0.0.1:8800 (ARGS="--help" l
 test: $(INSTALLED) chromium readers ## Run the tests on servers they start themselves (ARGS go to pytest)
 	@$(BIN)/python -c 'from tests.models import base_model_folder; base_model_folder()'
 	@if command -v chromium > /dev/null; then \
-		$(PYTEST) -m 'not slow and not soak' $(ARGS); \
+		$(PYTEST) -m 'not slow and not soak and not peers' $(ARGS); \
 	else \
 		echo 'There is no Chromium here, so these browser tests are left out:'; \
 		$(BIN)/python -m pytest --collect-only -q -m browser | grep '::' || true; \
-		$(PYTEST) -m 'not slow and not soak and not browser' $(ARGS); \
+		$(PYTEST) -m 'not slow and not soak and not peers and not browser' $(ARGS); \
 	fi
 
 test-slow: $(INSTALLED) readers ## Run the tests that take long: processes killed, servers away, damaged files
@@ -63,6 +63,9 @@ $(VLLM)/installed: tests/engines/vllm.txt | $(INSTALLED)
 	@$(VLLM)/bin/python -m pip --disable-pip-version-check install --progress-bar on torch==2.13.0
 	@$(VLLM)/bin/python -m pip --disable-pip-version-check install --progress-bar on --no-deps -r tests/engines/vllm.txt
 	@touch $@
+
+test-peers: $(INSTALLED) ## Run LangChain and lm-eval, each in an environment of its own, against the product
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m peers tests/users $(ARGS)
 
 soak: $(INSTALLED) ## Have 30 keys ask for half an hour while what is live changes (HOUSESTYLE_SOAK_SECONDS)
 	@$(BIN)/python -m pytest -q -s -m soak tests/soak $(ARGS)

@@ -16,7 +16,7 @@ from tests.live import Web, own_words
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.xdist_group("web"),
-    pytest.mark.slow,  # it is installed first
+    pytest.mark.peers,  # it is installed first
 ]
 
 PACKAGES = ["langchain-openai==1.7.4", "openai==3.54.0"]

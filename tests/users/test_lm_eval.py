@@ -25,7 +25,7 @@ from tests.serving.engines import ROOT, running_engine
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.xdist_group("web"),
-    pytest.mark.slow,  # the harness brings sixty packages and takes its time to start
+    pytest.mark.peers,  # the harness brings sixty packages and takes its time to start
 ]
 
 PACKAGES = ["lm-eval[api]==0.4.13", "transformers"]
