@@ -26,6 +26,7 @@ def measure(model: Path) -> dict[str, Any]:
         product(),
         serving_engine.running(model, "--max-num-seqs", "64", "--max-waiting", str(2 * STREAMS)) as engine,
     ):
+        os.environ["DJANGO_SETTINGS_MODULE"] = "webapp.settings"
         os.environ["HOUSESTYLE_ENGINE_URL"] = engine.url
         os.environ["HOUSESTYLE_ENGINE_TOKEN"] = serving_engine.TOKEN
         os.environ["HOUSESTYLE_CONCURRENT_REQUESTS"] = str(2 * STREAMS)

@@ -17,7 +17,7 @@ from workers.serving.errors import StartError
 from workers.serving.linear import FloatLinear, Int8Linear, Linear
 from workers.serving.lora import FUSED
 
-OUTLIERS = 32  # inputs a fused layer multiplies in fp32 beside its 8-bit product
+OUTLIERS = 64  # inputs a fused layer multiplies in fp32 beside its 8-bit product
 
 
 @dataclass(frozen=True)
