@@ -49,9 +49,7 @@ def product() -> Iterator[dict[str, str]]:
 @contextmanager
 def web() -> Iterator[str]:
     """A web process; where it listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "webapp.asgi:application", "--port", str(port)]
     process = subprocess.Popen([*command, "--log-level", "warning"], cwd=ROOT)
     try:
@@ -66,6 +64,12 @@ def web() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def a_member() -> Membership:

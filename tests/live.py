@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from benchmarks.product import free_port
 from tests.models import tiny_model_folder
 from tests.serving.engines import ROOT, TOKEN, RunningEngine, make_adapter, running_engine
 
@@ -84,9 +84,7 @@ def web(live_engine: RunningEngine, django_db_setup: None) -> Iterator[Web]:
 @contextmanager
 def running_web(engine_url: str, **more: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A web process on the test database, which asks this engine; `more` goes into its environment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     database = urlsplit(os.environ["DATABASE_URL"])
     environment = {
         **os.environ,

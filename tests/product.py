@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import psycopg2
+
+from benchmarks.product import free_port
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 240
@@ -71,7 +72,7 @@ def running_product(*, home: Path, model: Path, demo: bool = True) -> Iterator[P
     number = next(_numbers)
     name = f"housestyle_product_{os.getpid()}_{number}"
     with _database(name) as database_url:
-        web, engine = _free_port(), _free_port()
+        web, engine = free_port(), free_port()
         environment = {
             **os.environ,
             "HOUSESTYLE_HOME": str(home),
@@ -117,12 +118,6 @@ def _wait_for(url: str, home: Path, process: subprocess.Popen[bytes], log: Path)
         if b"Housestyle is ready" in log.read_bytes():
             return
         time.sleep(0.2)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

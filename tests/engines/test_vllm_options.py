@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.engines.vllm import ENVIRONMENT, environment
+from benchmarks.vllm_server import ENVIRONMENT, environment
 from tests.models import ROOT
 
 pytestmark = [

@@ -21,7 +21,6 @@ from workers.serving.steps import Segment, Step, lay_out
 from workers.serving.weights import Weights, read_weights
 
 Delta = Callable[[int, str, Tensor], Tensor | None]  # (layer, module, its input [rows, in]) -> [rows, out]
-
 Watch = Callable[[int, str, Tensor, Tensor], None]  # (layer, fused layer, its input, what was added)
 Seen = Callable[[int, str, Tensor], None]  # (layer, fused layer, its input [rows, in])
 
@@ -150,13 +149,14 @@ class Llama:
         """What the head reads, `[tokens, hidden]`; `seen` is shown every linear layer's input."""
         config, rows = self.config, len(tokens)
         cos, sin = (torch.from_numpy(part[:rows, None]) for part in (self._cos, self._sin))
+        shapes = config.linear_shapes()
 
         def linear(index: int, name: str, given: Tensor) -> Tensor:
             seen(index, name, given)
             y = self._weights.layers[index].fused[name].of(given)
             column = 0
             for module in FUSED[name]:
-                columns = config.linear_shapes()[module][0]
+                columns = shapes[module][0]
                 added = delta(index, module, given) if delta else None
                 if added is not None:
                     y[:, column : column + columns] += added
