@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from webapp.core.embedded.valkey import free_port
+
 if TYPE_CHECKING:
     from webapp.tenants.models import Membership
 
@@ -64,12 +66,6 @@ def web() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def a_member() -> Membership:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.product import ROOT, free_port
+from benchmarks.product import ROOT
+from webapp.core.embedded.valkey import free_port
 
 ENVIRONMENT = ROOT / ".venv-vllm"
 PYTHON = ENVIRONMENT / "bin" / "python"

@@ -24,9 +24,9 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from benchmarks.product import free_port
 from tests.models import tiny_model_folder
 from tests.serving.engines import ROOT, TOKEN, RunningEngine, make_adapter, running_engine
+from webapp.core.embedded.valkey import free_port
 
 if TYPE_CHECKING:
     from tests.conftest import Firm

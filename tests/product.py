@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import psycopg2
 
-from benchmarks.product import free_port
+from webapp.core.embedded.valkey import free_port
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 240

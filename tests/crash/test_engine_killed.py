@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from tests.conftest import Firm
 from tests.live import live
 from tests.models import tiny_model_folder
 from tests.serving.engines import TOKEN
+from webapp.core.embedded.valkey import free_port
 from webapp.serving import reconcile
 from workers.supervisor.commands import Place, commands
 from workers.supervisor.processes import POLL_SECONDS, Processes
@@ -87,12 +87,6 @@ def supervised(tmp_path: Path) -> Iterator[Supervised]:
             yield Supervised(place, processes, said)
     finally:
         processes.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import openai
 import pytest
 
 from tests.models import tiny_model_folder
-from tests.serving.engines import RunningEngine, make_adapter, running_engine
+from tests.serving.engines import TOKEN, RunningEngine, make_adapter, running_engine
+from workers.serving.text import TextModel
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +62,14 @@ def engine(tiny_model: Path, adapters_root: Path, adapters: dict[str, Path]) -> 
         for name, folder in adapters.items():
             assert running.load(name, folder).status_code == 200
         yield running
+
+
+@pytest.fixture(scope="session")
+def client(engine: RunningEngine) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def text(tiny_model: Path) -> TextModel:
+    return TextModel(tiny_model)

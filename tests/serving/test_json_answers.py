@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.serving.engines import TOKEN, RunningEngine
+from tests.serving.engines import RunningEngine
 from tests.serving.test_requests import refusal
 
 MESSAGES: Any = [{"role": "user", "content": "Cite Grutter v. Bollinger as JSON."}]
@@ -37,12 +36,6 @@ class Citation(BaseModel):
 
 def wanted(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "citation", "schema": schema, "strict": True}}
-
-
-@pytest.fixture(scope="module")
-def client(engine: RunningEngine) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
-        yield client
 
 
 @pytest.mark.parametrize("model", ["base", "rank-16"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,11 @@ import openai
 import pytest
 import torch
 
-from tests.serving.engines import TOKEN, RunningEngine, reference_logits
+from tests.serving.engines import RunningEngine, reference_logits
 from workers.serving.text import TextModel
 
 PROMPT = "In re Zürich, 539 U. S. 306 (日本)"
 CLOSE = 1e-4
-
-
-@pytest.fixture(scope="module")
-def text(tiny_model: Path) -> TextModel:
-    return TextModel(tiny_model)
-
-
-@pytest.fixture(scope="module")
-def client(engine: RunningEngine) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

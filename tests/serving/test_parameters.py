@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,11 @@ import openai
 import pytest
 import torch
 
-from tests.serving.engines import TOKEN, RunningEngine, reference_logits, reference_model
+from tests.serving.engines import RunningEngine, reference_logits, reference_model
 from workers.serving.text import TextModel
 
 PROMPT = "The parties agree that"
 MESSAGES: Any = [{"role": "user", "content": PROMPT}]
-
-
-@pytest.fixture(scope="module")
-def text(tiny_model: Path) -> TextModel:
-    return TextModel(tiny_model)
-
-
-@pytest.fixture(scope="module")
-def client(engine: RunningEngine) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{engine.url}/v1", api_key=TOKEN, max_retries=0) as client:
-        yield client
 
 
 def tokens_of(engine: RunningEngine, text: TextModel, **settings: Any) -> list[int]:

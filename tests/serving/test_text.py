@@ -27,11 +27,6 @@ CONVERSATIONS: list[list[dict[str, str]]] = [
 
 
 @pytest.fixture(scope="module")
-def text(tiny_model: Path) -> TextModel:
-    return TextModel(tiny_model)
-
-
-@pytest.fixture(scope="module")
 def reference(tiny_model: Path) -> Any:
     from transformers import AutoTokenizer
 

@@ -43,7 +43,7 @@ class Valkey:
         """Start and wait until it answers. Raises ServerError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for _ in range(ATTEMPTS):
-            self._port = _free_port()
+            self._port = free_port()
             self.process = self._spawn()
             if wait_until(self._answers, self.process, START_SECONDS):
                 return
@@ -79,7 +79,8 @@ class Valkey:
             return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
